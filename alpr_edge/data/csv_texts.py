@@ -1,0 +1,77 @@
+"""Plate cut-outs with their texts as fast-plate-ocr keeps them: CSV ``image_path,plate_text``.
+
+Paths are relative to the CSV file. The split comes from an optional column ``split``, else from the
+file's name (train.csv, val.csv, test.csv), else everything is train.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from alpr_edge.data.folders import picture_size, plate_text, split_named
+from alpr_edge.data.sample import PlateTruth, Sample, Split
+from alpr_edge.errors import DataError
+from alpr_edge.geometry import box_quad
+
+COLUMNS = ("image_path", "plate_text")
+SPLIT_COLUMN = "split"
+
+
+def csv_files(path: Path) -> list[Path]:
+    """The file ``path`` itself, or the CSV files in the folder that have our two columns."""
+    if path.is_file():
+        return [path] if path.suffix.lower() == ".csv" else []
+    return [file for file in sorted(path.glob("*.csv")) if set(COLUMNS) <= set(_columns(file))]
+
+
+def read_csv(path: Path) -> Iterator[Sample]:
+    """All cut-outs of a CSV file, or of all such files in a folder; each picture is decoded once
+    for its size.
+
+    Raises:
+        DataError: a column or picture is missing, or a split has an unknown name.
+    """
+    files = csv_files(path)
+    names = {file.stem.lower() for file in files}
+    for file in files:
+        rows = _rows(file)
+        present = {row.get(SPLIT_COLUMN, "") for row in rows} | names
+        for number, row in enumerate(rows, 2):
+            try:
+                yield _sample(file, row, _split(file, row, present))
+            except DataError as error:
+                raise DataError(f"{file}:{number}: {error}") from error
+
+
+def _columns(file: Path) -> list[str]:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        return next(csv.reader(lines), [])
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    if missing := [name for name in COLUMNS if name not in _columns(file)]:
+        raise DataError(f"{file}: no column {', '.join(missing)}; needed: {','.join(COLUMNS)}")
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        return [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(lines)]
+
+
+def _split(file: Path, row: dict[str, str], present: set[str]) -> Split:
+    if row.get(SPLIT_COLUMN):
+        return split_named(row[SPLIT_COLUMN], present)
+    try:
+        return split_named(file.stem, present)
+    except DataError:
+        return Split.TRAIN
+
+
+def _sample(file: Path, row: dict[str, str], split: Split) -> Sample:
+    picture = file.parent / row["image_path"]
+    width, height = picture_size(picture)
+    box = (0.0, 0.0, float(width), float(height))
+    truth = PlateTruth(box=box, corners=box_quad(box), text=plate_text(row["plate_text"]))
+    return Sample(
+        path=picture, dataset=file.resolve().parent.name, split=split,
+        width=width, height=height, plates=(truth,), crop=True,
+    )

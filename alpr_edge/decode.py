@@ -1,0 +1,89 @@
+"""From the detector's grid to boxes and corners. Written once, for numpy arrays and torch tensors.
+
+Legend: N batch, P cells of all levels one after the other (stride 8 first, each level row by row),
+k candidates. A cell's point is the centre of its stride x stride square. Distances and corner
+offsets are in units of the cell's stride: GFL (Li et al. 2020), SCRFD (Guo et al. 2021).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alpr_edge.types import Floats
+
+STRIDES = (8, 16, 32)
+
+
+def grid(height: int, width: int, strides: tuple[int, ...] = STRIDES) -> tuple[Floats, Floats]:
+    """Points (P, 2) in pixels and strides (P, 1), float32, of an input of (height, width) pixels.
+
+    Raises:
+        ValueError: a side is no multiple of the largest stride.
+    """
+    if height % max(strides) or width % max(strides) or min(height, width) <= 0:
+        raise ValueError(
+            f"input {height}x{width}: both must be positive multiples of {max(strides)}"
+        )
+    points, sizes = [], []
+    for stride in strides:
+        y, x = np.mgrid[0 : height // stride, 0 : width // stride]
+        level = (np.stack([x, y], axis=-1).reshape(-1, 2) + 0.5) * stride
+        points.append(level)
+        sizes.append(np.full((len(level), 1), stride))
+    return np.concatenate(points).astype(np.float32), np.concatenate(sizes).astype(np.float32)
+
+
+def decode_boxes(points: Any, strides: Any, distances: Any) -> Any:
+    """Boxes (..., 4) x1 y1 x2 y2 from points (..., 2), strides (..., 1) and distances (..., 4)
+    left, top, right, bottom. Same kind of array out as in (numpy or torch)."""
+    boxes = distances * strides
+    boxes[..., :2] = points - boxes[..., :2]
+    boxes[..., 2:] = points + boxes[..., 2:]
+    return boxes
+
+
+def decode_corners(points: Any, strides: Any, offsets: Any) -> Any:
+    """Corners (..., 4, 2) from points (..., 2), strides (..., 1), offsets (..., 8) x y x y ..."""
+    corners = (offsets * strides).reshape(*offsets.shape[:-1], 4, 2)
+    return corners + points[..., None, :]
+
+
+def encode_boxes(points: Any, strides: Any, boxes: Any) -> Any:
+    """The inverse of :func:`decode_boxes`: distances (..., 4) in strides."""
+    distances = boxes * 1.0
+    distances[..., :2] = points - boxes[..., :2]
+    distances[..., 2:] = boxes[..., 2:] - points
+    return distances / strides
+
+
+def encode_corners(points: Any, strides: Any, corners: Any) -> Any:
+    """The inverse of :func:`decode_corners`: offsets (..., 8) in strides."""
+    offsets = corners - points[..., None, :]
+    return offsets.reshape(*points.shape[:-1], 8) / strides
+
+
+def box_iou(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Intersection over union of every box (A, 4) with every other (B, 4): (A, B)."""
+    a = np.asarray(boxes, np.float64).reshape(-1, 1, 4)
+    b = np.asarray(others, np.float64).reshape(1, -1, 4)
+    low = np.maximum(a[..., :2], b[..., :2])
+    high = np.minimum(a[..., 2:], b[..., 2:])
+    intersection = np.prod(np.clip(high - low, 0, None), axis=-1)
+    area_a = np.prod(np.clip(a[..., 2:] - a[..., :2], 0, None), axis=-1)
+    area_b = np.prod(np.clip(b[..., 2:] - b[..., :2], 0, None), axis=-1)
+    union = area_a + area_b - intersection
+    return np.asarray(np.divide(intersection, union, out=np.zeros_like(union), where=union > 0))
+
+
+def nms(boxes: NDArray[np.floating], scores: NDArray[np.floating], iou: float) -> NDArray[np.intp]:
+    """Greedy non-maximum suppression: indices of the kept boxes (k, 4), best score first."""
+    order = np.argsort(-scores, kind="stable")
+    overlaps = box_iou(boxes[order], boxes[order]) > iou
+    kept: list[int] = []
+    for candidate in range(len(order)):
+        if not overlaps[candidate, kept].any():
+            kept.append(candidate)
+    return order[kept]

@@ -1,0 +1,108 @@
+"""Find plates in a picture: letterbox → graph → decode → suppression of doubles."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alpr_edge import decode, geometry
+from alpr_edge.engine import Engine
+from alpr_edge.errors import ModelError, UsageError
+from alpr_edge.types import Detection, Image
+
+MAX_CANDIDATES = 300
+"""Cells, best score first, that go into the suppression."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Framed:
+    """A picture in the detector's frame: (1, H, W, 3) uint8, with the way back to its pixels."""
+
+    frame: Image
+    mapping: geometry.Letterbox
+    width: int
+    height: int
+
+
+class PlateDetector:
+    """The shipped detector. ``predict`` is ``letterbox``, ``infer`` and ``postprocess`` in a row.
+
+    Args:
+        folder: model.xml, model.bin and manifest.json of a detector.
+        threads: CPU threads of one inference; None leaves it to OpenVINO.
+        min_score: least confidence of a detection; None takes the manifest's.
+
+    Raises:
+        ModelError: the model is missing, corrupt or no detector.
+        UsageError: ``min_score`` or ``threads`` is out of range.
+    """
+
+    def __init__(
+        self, folder: Path | str, *, threads: int | None = None, min_score: float | None = None
+    ) -> None:
+        if min_score is not None and not 0 <= min_score <= 1:
+            raise UsageError(f"min_score is {min_score}; allowed: 0..1")
+        self.engine = Engine(folder, threads=threads)
+        facts = self.engine.manifest.detector_decode
+        self.min_score = facts.score_threshold if min_score is None else min_score
+        self._iou = facts.nms_iou
+        self._points, self._strides = decode.grid(*self.engine.size, facts.strides)
+
+    def predict(self, image: Image) -> list[Detection]:
+        """Find the plates of one BGR uint8 (H, W, 3) picture, most confident first."""
+        framed = self.letterbox(image)
+        return self.postprocess(self.infer(framed), framed)
+
+    def letterbox(self, image: Image) -> Framed:
+        """The picture scaled into the network's frame."""
+        frame, mapping = geometry.letterbox(image, *self.engine.size)
+        height, width = image.shape[:2]
+        return Framed(frame=frame[None], mapping=mapping, width=width, height=height)
+
+    def infer(self, framed: Framed) -> dict[str, NDArray[np.float32]]:
+        """The graph's raw outputs: scores (1, P), distances (1, P, 4), offsets (1, P, 8)."""
+        return self.engine.run(framed.frame)
+
+    def postprocess(
+        self, outputs: dict[str, NDArray[np.float32]], framed: Framed
+    ) -> list[Detection]:
+        """Detections in the picture's pixels, most confident first.
+
+        Raises:
+            ModelError: the outputs hold something that is no finite number.
+        """
+        scores = outputs["scores"][0]
+        if not np.isfinite(scores).all():
+            raise ModelError(f"{self.engine.folder}: scores are not finite; get the model anew")
+        chosen = np.flatnonzero(scores >= self.min_score)
+        chosen = chosen[np.argsort(-scores[chosen], kind="stable")[:MAX_CANDIDATES]]
+        points, strides = self._points[chosen], self._strides[chosen]
+        boxes = decode.decode_boxes(points, strides, outputs["distances"][0, chosen])
+        corners = decode.decode_corners(points, strides, outputs["offsets"][0, chosen])
+        if not (np.isfinite(boxes).all() and np.isfinite(corners).all()):
+            raise ModelError(f"{self.engine.folder}: boxes are not finite; get the model anew")
+        boxes = framed.mapping.inverse(boxes.reshape(-1, 2, 2))
+        boxes = np.clip(boxes, 0, [framed.width, framed.height]).reshape(-1, 4)
+        corners = framed.mapping.inverse(corners)
+        kept = decode.nms(boxes, scores[chosen], self._iou)
+        return [
+            Detection(
+                box=geometry.quad_box(boxes[i].reshape(2, 2)),
+                corners=geometry.as_quad(corners[i]),
+                confidence=float(scores[chosen[i]]),
+            )
+            for i in kept
+            if (boxes[i, 2:] > boxes[i, :2]).all()  # else it lies in the frame's grey margin
+        ]
+
+
+class WholePicture:
+    """A detector for pictures that are plate cut-outs: one plate, as large as the picture."""
+
+    def predict(self, image: Image) -> list[Detection]:
+        """The picture's own corners, with confidence 1."""
+        corners = geometry.whole(image)
+        return [Detection(box=geometry.quad_box(corners), corners=corners, confidence=1.0)]

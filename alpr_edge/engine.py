@@ -1,0 +1,132 @@
+"""The inference engine: the only module of the project's runtime that imports OpenVINO."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alpr_edge import manifest as manifests
+from alpr_edge.errors import LibraryError, ModelError, UsageError
+
+try:
+    import openvino
+except (ImportError, OSError) as error:
+    raise LibraryError(
+        f"OpenVINO cannot be loaded ({error}); install it: pip install 'openvino>=2026.4,<2027'"
+    ) from error
+
+DEVICE = "CPU"
+_NO_WORK = ("Input", "Output", "Const")
+
+
+class Engine:
+    """One model, loaded and ready: arrays in, named arrays out, synchronous, one stream.
+
+    The precision of the arithmetic is always the manifest's, so that a model answers the same on
+    every CPU (OpenVINO would take bf16 where the CPU has it). One object serves one thread.
+
+    Args:
+        folder: holds model.xml, model.bin and manifest.json.
+        threads: CPU threads of one inference; None leaves it to OpenVINO.
+        cache_dir: where compiled models are kept to start faster; None keeps none.
+
+    Raises:
+        ModelError: the model is missing, corrupt, or not what its manifest says.
+        UsageError: ``threads`` is below 1.
+    """
+
+    def __init__(
+        self, folder: Path | str, *, threads: int | None = None, cache_dir: Path | str | None = None
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads is {threads}; allowed: 1 or more")
+        self.folder = Path(folder)
+        self.manifest = manifests.load(self.folder)
+        properties: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": self.manifest.inference_precision,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads or 0,
+            "NUM_STREAMS": 1,
+        }
+        if cache_dir is not None:
+            properties["CACHE_DIR"] = str(cache_dir)
+        path = self.folder / manifests.MODEL_XML
+        core = openvino.Core()
+        try:
+            model = core.read_model(path)
+            _check_interface(model, self.manifest, path)
+            self._compiled = core.compile_model(model, DEVICE, properties)
+        except RuntimeError as error:
+            raise ModelError(
+                f"{path} cannot be loaded by OpenVINO {openvino.__version__}: "
+                f"{str(error).strip().splitlines()[-1]}; get the model anew"
+            ) from error
+        self._names = [output.name for output in self.manifest.outputs]
+        self._request = self._compiled.create_infer_request()
+
+    def run(self, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Infer one uint8 NHWC batch; outputs by name, each an array of its own.
+
+        Raises:
+            UsageError: the array's dtype or shape is not the model's.
+        """
+        shape = self.manifest.input.shape
+        fits = image.ndim == len(shape) and all(
+            want in (-1, got) for want, got in zip(shape, image.shape, strict=True)
+        )
+        if image.dtype != np.uint8 or not fits:
+            raise UsageError(
+                f"{self.manifest.name}: input is {image.dtype} {image.shape}; needed: uint8 "
+                f"{shape} (-1: any number)"
+            )
+        self._request.infer([np.ascontiguousarray(image)], share_inputs=True)
+        return {name: self._request.get_tensor(name).data.copy() for name in self._names}
+
+    @property
+    def inference_precision(self) -> str:
+        """The precision hint as the compiled model reports it: f32, f16 or bf16."""
+        return str(self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
+
+    @property
+    def threads(self) -> int:
+        """Threads of one inference as the compiled model reports them."""
+        return int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the input."""
+        _, height, width, _ = self.manifest.input.shape
+        return height, width
+
+    def executed_precisions(self) -> dict[str, int]:
+        """How many of the executed layers run in each precision, e.g. ``{"u8": 61, "f32": 9}``."""
+        counts: Counter[str] = Counter()
+        for op in self._compiled.get_runtime_model().get_ordered_ops():
+            info = op.get_rt_info()
+            if str(info["layerType"].astype(str)) not in _NO_WORK:
+                counts[str(info["runtimePrecision"].astype(str))] += 1
+        return dict(counts.most_common())
+
+
+def runtime_version() -> str:
+    """The version of OpenVINO in use."""
+    return str(openvino.__version__)
+
+
+def _check_interface(model: Any, manifest: manifests.Manifest, path: Path) -> None:
+    """The graph's input and outputs must be those of the manifest."""
+    spec = manifest.input
+    if len(model.inputs) != 1 or spec.name not in model.inputs[0].names:
+        raise ModelError(f"{path}: the graph needs one input named {spec.name!r}")
+    node = model.inputs[0]
+    shape = tuple(-1 if d.is_dynamic else d.get_length() for d in node.partial_shape)
+    dtype = node.element_type.to_string()
+    if shape != spec.shape or dtype != "u8":
+        raise ModelError(f"{path}: input is {dtype} {shape}, its manifest says u8 {spec.shape}")
+    names = {name for output in model.outputs for name in output.names}
+    if missing := [output.name for output in manifest.outputs if output.name not in names]:
+        raise ModelError(f"{path}: no output {missing[0]!r}; the graph has {sorted(names)}")

@@ -1,0 +1,115 @@
+"""Letterbox with its exact inverse, and perspective rectification to the reader's input."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alpr_edge._cv2 import cv2
+from alpr_edge.types import Box, Floats, Image, Point, Quad
+
+PLATE_HEIGHT, PLATE_WIDTH = 48, 192
+"""Size of a rectified plate: the reader's input."""
+PAD_VALUE = 114
+"""Grey that fills the part of a letterbox the picture does not cover."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Letterbox:
+    """How a picture was put into a fixed frame: scaled per axis, at the top left corner.
+
+    ``scale_x`` and ``scale_y`` are the *exact* ratios of the rounded sizes, so the inverse is
+    exact too.
+    """
+
+    scale_x: float
+    scale_y: float
+
+    def forward(self, points: NDArray[np.floating]) -> Floats:
+        """Picture pixels (..., 2) to network pixels (..., 2), float32."""
+        return np.asarray(points * np.array([self.scale_x, self.scale_y]), np.float32)
+
+    def inverse(self, points: NDArray[np.floating]) -> Floats:
+        """Network pixels (..., 2) to picture pixels (..., 2), float32."""
+        return np.asarray(points / np.array([self.scale_x, self.scale_y]), np.float32)
+
+
+def letterbox(image: Image, height: int, width: int) -> tuple[Image, Letterbox]:
+    """Scale ``image`` (H, W, 3) to fit (height, width), aspect kept, the rest grey.
+
+    Returns the (height, width, 3) uint8 picture and the mapping between the two.
+    """
+    source_height, source_width = image.shape[:2]
+    scale = min(height / source_height, width / source_width)
+    new_width = min(width, max(1, round(source_width * scale)))
+    new_height = min(height, max(1, round(source_height * scale)))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    canvas = np.full((height, width, 3), PAD_VALUE, np.uint8)
+    canvas[:new_height, :new_width] = cv2.resize(
+        image, (new_width, new_height), interpolation=interpolation
+    )
+    mapping = Letterbox(scale_x=new_width / source_width, scale_y=new_height / source_height)
+    return canvas, mapping
+
+
+def perspective(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The 3x3 matrix for ``cv2.warpPerspective`` that takes ``source`` (4, 2) to ``target`` (4, 2).
+
+    Both in the project's pixels; OpenCV's pixel centres are whole numbers, hence the half pixel.
+    """
+    matrix = cv2.getPerspectiveTransform(
+        np.asarray(source, np.float32) - 0.5, np.asarray(target, np.float32) - 0.5
+    )
+    return np.asarray(matrix, np.float64)
+
+
+def rectify(
+    image: Image, corners: NDArray[np.floating] | Quad,
+    height: int = PLATE_HEIGHT, width: int = PLATE_WIDTH,
+) -> Image:
+    """The plate inside ``corners`` (4, 2) TL TR BR BL as an upright (height, width, 3) picture.
+
+    Large plates are warped at a whole multiple of the size and averaged down, so that thin strokes
+    are not lost to aliasing. What lies outside the picture repeats its edge.
+    """
+    quad = np.asarray(corners, np.float32)
+    sides = np.linalg.norm(quad - np.roll(quad, -1, axis=0), axis=1)
+    factor = max(sides[0], sides[2]) / width, max(sides[1], sides[3]) / height
+    multiple = int(np.clip(np.ceil(max(factor) / 1.5), 1, 4))
+    size = (width * multiple, height * multiple)
+    target = np.array([[0, 0], [size[0], 0], size, [0, size[1]]], np.float32)
+    plate = cv2.warpPerspective(
+        image, perspective(quad, target), size,
+        flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
+    )
+    if multiple > 1:
+        plate = cv2.resize(plate, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(plate, np.uint8)
+
+
+def whole(image: Image) -> Quad:
+    """The corners of a picture that is a plate cut-out: the picture's own."""
+    height, width = image.shape[:2]
+    return box_quad((0.0, 0.0, float(width), float(height)))
+
+
+def box_quad(box: Box) -> Quad:
+    """The corners of an upright box: TL TR BR BL."""
+    x1, y1, x2, y2 = box
+    return (x1, y1), (x2, y1), (x2, y2), (x1, y2)
+
+
+def quad_box(corners: NDArray[np.floating] | Quad) -> Box:
+    """The smallest upright box around ``corners`` (4, 2)."""
+    quad = np.asarray(corners, np.float64)
+    x1, y1 = quad.min(axis=0).tolist()
+    x2, y2 = quad.max(axis=0).tolist()
+    return x1, y1, x2, y2
+
+
+def as_quad(corners: NDArray[np.floating]) -> Quad:
+    """A (4, 2) array as a tuple of four points."""
+    points: list[Point] = [(float(x), float(y)) for x, y in corners]
+    return points[0], points[1], points[2], points[3]

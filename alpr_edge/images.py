@@ -1,0 +1,100 @@
+"""Pictures into the one type the project uses: BGR uint8 (H, W, 3)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from alpr_edge._cv2 import MAX_PIXELS, cv2
+from alpr_edge.errors import ImageError
+from alpr_edge.types import Image
+
+MAX_SIDE = 32766
+"""Longest side OpenCV can warp."""
+SUFFIXES = frozenset((
+    ".avif", ".bmp", ".dib", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg",
+    ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+))
+"""What counts as a picture when a folder is read; a file named itself may be called anything."""
+
+
+def load_image(path: str | os.PathLike[str]) -> Image:
+    """Read a picture file: (H, W, 3) uint8 BGR, upright by its EXIF orientation.
+
+    Greyscale becomes three equal channels, 16 bits become 8, transparency is dropped, of an
+    animation or a file of pages the first picture counts. A file cut short is an error, never a
+    half grey picture.
+
+    Raises:
+        ImageError: the file is missing, empty, no picture, damaged or too large.
+    """
+    file = Path(path)
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"{file}: no such file") from None
+    except IsADirectoryError:
+        raise ImageError(f"{file}: is a folder; a picture file is needed") from None
+    except OSError as error:
+        raise ImageError(f"{file}: cannot be read: {error.strerror}") from error
+    if not data:
+        raise ImageError(f"{file}: the file is empty (0 bytes)")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ImageError(_refusal(file, str(error))) from error
+    if image is None:
+        raise ImageError(f"{file}: {_why_not(file)}")
+    return _check_side(np.asarray(image, np.uint8), f"{file}: ")
+
+
+def check_image(image: object) -> Image:
+    """The caller's picture, if it is (H, W, 3) uint8 BGR of at least one pixel.
+
+    Raises:
+        ImageError: it is anything else; the message has the call that converts it.
+    """
+    if not isinstance(image, np.ndarray):
+        raise ImageError(
+            f"frame is {type(image).__name__}; needed: a numpy array (H, W, 3) uint8 BGR or a path"
+        )
+    got = f"frame is {image.dtype} {image.shape}; needed: uint8 (H, W, 3) BGR"
+    if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
+        raise ImageError(f"{got}; convert with cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)")
+    if image.ndim == 3 and image.shape[2] == 4:
+        raise ImageError(f"{got}; convert with cv2.cvtColor(frame, cv2.COLOR_BGRA2BGR)")
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ImageError(f"{got}; give one picture, not a batch (predict_batch takes several)")
+    if image.dtype != np.uint8:
+        raise ImageError(
+            f"{got}; scale to 0..255 first, e.g. (frame * 255).astype('uint8') of floats in 0..1"
+        )
+    if image.size == 0:
+        raise ImageError(f"{got}, at least 1 x 1 pixels")
+    return _check_side(np.ascontiguousarray(image), "frame: ")
+
+
+def _check_side(image: Image, where: str) -> Image:
+    height, width = image.shape[:2]
+    if max(height, width) > MAX_SIDE:
+        raise ImageError(
+            f"{where}{width} x {height} pixels; no side may exceed {MAX_SIDE}: cut or shrink it"
+        )
+    return image
+
+
+def _refusal(file: Path, error: str) -> str:
+    if "validateInputImageSize" in error:
+        return (
+            f"{file}: too large; at most {MAX_PIXELS / 1e6:.0f} megapixels are read, more with "
+            "OPENCV_IO_MAX_IMAGE_PIXELS in the environment"
+        )
+    return f"{file}: OpenCV cannot decode it: {error.strip().splitlines()[-1]}"
+
+
+def _why_not(file: Path) -> str:
+    if cv2.haveImageReader(str(file)):
+        return "begins like a picture, but is cut short, damaged or of an unsupported kind"
+    return "is no picture that OpenCV reads (JPEG, PNG, WebP, TIFF, BMP, GIF, JPEG 2000, AVIF)"

@@ -1,0 +1,39 @@
+"""The paths of a command line to picture files."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from alpr_edge.errors import UsageError
+from alpr_edge.images import SUFFIXES
+
+
+def find_pictures(paths: Sequence[str]) -> list[str]:
+    """Files as named, the pictures directly in folders, what patterns match (``**`` any depth).
+
+    Each file once, in the order of the command line, within a folder or pattern by name. A named
+    file that is missing stays in the list, to be reported with the unreadable ones.
+
+    Raises:
+        UsageError: there is no picture at all.
+    """
+    found: list[str] = []
+    for path in paths:
+        found += _expand(path)
+    if not any(Path(file).exists() for file in found):
+        raise UsageError(
+            f"no picture in {', '.join(paths)}; give picture files, folders that hold "
+            "some, or patterns such as 'photos/**/*.jpg'"
+        )
+    return list(dict.fromkeys(found))
+
+
+def _expand(path: str) -> list[str]:
+    if Path(path).is_dir():
+        files = (file for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES)
+        return sorted(str(file) for file in files if file.is_file())
+    if not Path(path).exists() and glob.has_magic(path):
+        return sorted(f for f in glob.glob(path, recursive=True) if Path(f).is_file())
+    return [path]

@@ -1,0 +1,353 @@
+"""The one implementation of every figure: training, accuracy control and benchmarks use it.
+
+Legend: D detections, T truths of one picture. A detection finds a plate where their boxes' IoU is
+*greater* than the threshold. Every figure knows its k, its n and its 95 % interval
+(:class:`Rate`, :class:`Ratio`, :class:`Spread`); hit lists (one bool an item, in the same order for
+every model) are what :class:`Paired` compares.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alpr_edge.data.sample import PlateTruth, Sample, policy
+from alpr_edge.decode import box_iou
+from alpr_edge.types import Detection, Plate, Quad
+
+IOU_FOUND, IOU_TIGHT = 0.5, 0.7
+"""Least overlap of a plate that is found, and found tightly (on sets of tight boxes only)."""
+IOU_END_TO_END = 0.6
+"""Least overlap of a plate that counts as found and read (CCPD: Xu et al. 2018)."""
+FRAME_WIDTH = 1280
+"""Plate widths are told in a frame of so many pixels."""
+WIDTH_EDGES = (0, 20, 40, 60, 80, 120, 200, math.inf)
+Z95 = 1.959963984540054
+
+Interval = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rate:
+    """``k`` of ``n``."""
+
+    k: int
+    n: int
+
+    @classmethod
+    def of(cls, hits: Iterable[bool]) -> Rate:
+        """The share of True in ``hits``."""
+        hits = list(hits)
+        return cls(sum(map(bool, hits)), len(hits))
+
+    @property
+    def value(self) -> float:
+        """The share k / n, NaN for n = 0."""
+        return self.k / self.n if self.n else math.nan
+
+    def interval(self) -> Interval:
+        """95 % score interval (Wilson 1927); 0..1 for n = 0."""
+        if not self.n:
+            return 0.0, 1.0
+        shrink = 1 + Z95**2 / self.n
+        centre = (self.value + Z95**2 / (2 * self.n)) / shrink
+        spread = self.value * (1 - self.value) / self.n + Z95**2 / (4 * self.n**2)
+        half = Z95 / shrink * math.sqrt(spread)
+        return max(0.0, centre - half), min(1.0, centre + half)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ratio:
+    """Counts per size, item by item, for figures where k may exceed n: edits per character, false
+    detections per picture."""
+
+    counts: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    @property
+    def k(self) -> int:
+        """All counts."""
+        return sum(self.counts)
+
+    @property
+    def n(self) -> int:
+        """All sizes."""
+        return sum(self.sizes)
+
+    @property
+    def value(self) -> float:
+        """Counts per size k / n, NaN for n = 0."""
+        return self.k / self.n if self.n else math.nan
+
+    def interval(self) -> Interval:
+        """95 % percentile bootstrap interval over the items; NaN for n = 0."""
+        if not self.n:
+            return math.nan, math.nan
+        picks = _resamples(len(self.counts))
+        counts, sizes = np.array(self.counts)[picks].sum(1), np.array(self.sizes)[picks].sum(1)
+        return _middle95(counts / sizes)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Spread:
+    """Median and tail of a list of errors."""
+
+    values: tuple[float, ...]
+
+    @property
+    def n(self) -> int:
+        """The number of values."""
+        return len(self.values)
+
+    def quantile(self, share: float) -> float:
+        """The value that ``share`` of the values do not exceed, NaN without values."""
+        return float(np.quantile(self.values, share)) if self.values else math.nan
+
+    @property
+    def value(self) -> float:
+        """The median."""
+        return self.quantile(0.5)
+
+    def interval(self) -> Interval:
+        """95 % percentile bootstrap interval of the median; NaN without values."""
+        if not self.values:
+            return math.nan, math.nan
+        return _middle95(np.median(np.array(self.values)[_resamples(self.n)], axis=1))
+
+
+def _resamples(items: int) -> NDArray[np.int64]:
+    """Item numbers of 1000 bootstrap resamples, (1000, items), the same on every call."""
+    return np.random.default_rng(0).integers(0, items, (1000, items))
+
+
+def _middle95(values: NDArray[np.floating]) -> Interval:
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Paired:
+    """Two models A and B on the same items: who was right where."""
+
+    both: int
+    only_a: int
+    only_b: int
+    neither: int
+
+    @classmethod
+    def of(cls, hits_a: Sequence[bool], hits_b: Sequence[bool]) -> Paired:
+        """Counts of two hit lists over the same items in the same order.
+
+        Raises:
+            ValueError: the lists differ in length.
+        """
+        pairs = [(bool(a), bool(b)) for a, b in zip(hits_a, hits_b, strict=True)]
+        return cls(
+            both=pairs.count((True, True)), only_a=pairs.count((True, False)),
+            only_b=pairs.count((False, True)), neither=pairs.count((False, False)),
+        )
+
+    @property
+    def n(self) -> int:
+        """The number of items."""
+        return self.both + self.only_a + self.only_b + self.neither
+
+    @property
+    def difference(self) -> float:
+        """B's rate less A's (negative: B lost), NaN without items."""
+        return (self.only_b - self.only_a) / self.n if self.n else math.nan
+
+    def interval(self) -> Interval:
+        """95 % interval of :attr:`difference` (adjusted Wald, Bonett and Price 2012)."""
+        a, b = (self.only_a + 1) / (self.n + 2), (self.only_b + 1) / (self.n + 2)
+        half = Z95 * math.sqrt(max(0.0, a + b - (b - a) ** 2) / (self.n + 2))
+        return max(-1.0, b - a - half), min(1.0, b - a + half)
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided exact probability of so uneven a split by chance (McNemar)."""
+        discordant = self.only_a + self.only_b
+        tail = sum(math.comb(discordant, i) for i in range(min(self.only_a, self.only_b) + 1))
+        return min(1.0, float(2 * tail / 2**discordant))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class FrameResult:
+    """One annotated frame and what was detected in it."""
+
+    sample: Sample
+    detections: Sequence[Detection]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class DetectionRates:
+    """Detection at one IoU over a list of frames, at the detector's own score threshold.
+
+    ``false_per_picture`` counts detections without a plate in the completely annotated frames;
+    elsewhere nobody knows. ``average_precision`` is the area under the precision envelope over the
+    detections given.
+    """
+
+    recall: Rate
+    precision: Rate
+    average_precision: float
+    false_per_picture: Ratio
+
+
+def match(
+    boxes: NDArray[np.floating], confidences: NDArray[np.floating],
+    truths: NDArray[np.floating], iou: float,
+) -> NDArray[np.int64]:
+    """For each of the boxes (D, 4) the index of the truth (T, 4) it found, or -1: (D,) int64.
+
+    The most confident detection chooses first, the free truth it overlaps most.
+    """
+    found = np.full(len(boxes), -1, np.int64)
+    if not len(boxes) or not len(truths):
+        return found
+    overlaps = box_iou(boxes, truths)
+    for index in np.argsort(-np.asarray(confidences), kind="stable"):
+        best = int(overlaps[index].argmax())
+        if overlaps[index, best] > iou:
+            found[index] = best
+            overlaps[:, best] = -1.0
+    return found
+
+
+def match_frame(frame: FrameResult, iou: float) -> NDArray[np.int64]:
+    """:func:`match` of a frame's detections with its plates."""
+    return match(
+        np.array([d.box for d in frame.detections], np.float64).reshape(-1, 4),
+        np.array([d.confidence for d in frame.detections], np.float64),
+        np.array([t.box for t in frame.sample.plates], np.float64).reshape(-1, 4),
+        iou,
+    )
+
+
+def plates_found(frames: Iterable[FrameResult], iou: float) -> list[bool]:
+    """For each annotated plate of the frames, in order, whether it was found."""
+    hits = []
+    for frame in frames:
+        found = set(match_frame(frame, iou).tolist())
+        hits += [index in found for index in range(len(frame.sample.plates))]
+    return hits
+
+
+def detection_rates(frames: Iterable[FrameResult], iou: float) -> DetectionRates:
+    """Recall, precision, average precision and false detections of ``frames``.
+
+    In incompletely annotated frames a detection without a plate is left out of all counts.
+    """
+    confidences, rights, false = [], [], []
+    plates = 0
+    for frame in frames:
+        found = match_frame(frame, iou) >= 0
+        plates += len(frame.sample.plates)
+        if frame.sample.complete:
+            false.append(int((~found).sum()))
+        for detection, right in zip(frame.detections, found.tolist(), strict=True):
+            if right or frame.sample.complete:
+                confidences.append(detection.confidence)
+                rights.append(right)
+    return DetectionRates(
+        recall=Rate(sum(rights), plates),
+        precision=Rate.of(rights),
+        average_precision=average_precision(np.array(confidences), np.array(rights, bool), plates),
+        false_per_picture=Ratio(tuple(false), (1,) * len(false)),
+    )
+
+
+def average_precision(
+    confidences: NDArray[np.floating], rights: NDArray[np.bool_], plates: int
+) -> float:
+    """Area under the precision envelope (all points, Everingham et al. 2010), NaN without plates.
+
+    ``confidences`` and ``rights`` (D,) of all detections of all frames, ``plates`` the truths.
+    """
+    if not plates:
+        return math.nan
+    if not len(rights):
+        return 0.0
+    right = rights[np.argsort(-confidences, kind="stable")]
+    precision = np.cumsum(right) / np.arange(1, len(right) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(envelope[right].sum() / plates)
+
+
+def corner_error(corners: Quad, truth: Quad) -> float:
+    """Mean distance of the four corners as a fraction of the true plate's width (the mean of its
+    top and bottom edge)."""
+    got, want = np.asarray(corners, np.float64), np.asarray(truth, np.float64)
+    width = (np.linalg.norm(want[1] - want[0]) + np.linalg.norm(want[2] - want[3])) / 2
+    return float(np.linalg.norm(got - want, axis=1).mean() / width)
+
+
+def corner_errors(frames: Iterable[FrameResult]) -> Spread:
+    """Errors of all found plates whose corners are measured (:func:`measures_tightly`)."""
+    errors = []
+    for frame in frames:
+        if measures_tightly(frame.sample):
+            for detection, index in zip(
+                frame.detections, match_frame(frame, IOU_FOUND).tolist(), strict=True
+            ):
+                truth = frame.sample.plates[index].corners if index >= 0 else None
+                if truth is not None:
+                    errors.append(corner_error(detection.corners, truth))
+    return Spread(tuple(errors))
+
+
+def measures_tightly(sample: Sample) -> bool:
+    """Whether IoU 0.7 and corner error may be measured on the sample's set."""
+    rules = policy(sample.dataset)
+    return rules.tight_box and rules.corners
+
+
+def plate_width(sample: Sample, plate: PlateTruth) -> float:
+    """Width of the plate's box in pixels, in a frame :data:`FRAME_WIDTH` wide."""
+    return (plate.box[2] - plate.box[0]) * FRAME_WIDTH / sample.width
+
+
+def recall_by_width(
+    frames: Sequence[FrameResult], edges: Sequence[float] = WIDTH_EDGES, iou: float = IOU_FOUND
+) -> dict[tuple[float, float], Rate]:
+    """Recall of the plates with low <= width < high, for each two neighbouring ``edges``."""
+    widths = [plate_width(f.sample, plate) for f in frames for plate in f.sample.plates]
+    hits = plates_found(frames, iou)
+    return {
+        (low, high): Rate.of(h for w, h in zip(widths, hits, strict=True) if low <= w < high)
+        for low, high in zip(edges, edges[1:], strict=False)
+    }
+
+
+def edit_distance(text: str, truth: str) -> int:
+    """Insertions, deletions and substitutions from one text to the other (Levenshtein 1966)."""
+    previous = list(range(len(truth) + 1))
+    for row, character in enumerate(text, 1):
+        current = [row]
+        for column, wanted in enumerate(truth, 1):
+            change = previous[column - 1] + (character != wanted)
+            current.append(min(change, previous[column] + 1, current[-1] + 1))
+        previous = current
+    return previous[-1]
+
+
+def character_errors(texts: Iterable[str], truths: Iterable[str]) -> Ratio:
+    """Edits per true character, text by text: its value is the character error rate (CER)."""
+    pairs = list(zip(texts, truths, strict=True))
+    return Ratio(tuple(edit_distance(*p) for p in pairs), tuple(len(t) for _, t in pairs))
+
+
+def end_to_end_hits(truths: Sequence[PlateTruth], plates: Sequence[Plate]) -> list[bool]:
+    """For each truth *with a text*, in order: found (IoU > 0.6) and every character right."""
+    found = match(
+        np.array([p.box for p in plates], np.float64).reshape(-1, 4),
+        np.array([p.detection_confidence for p in plates], np.float64),
+        np.array([t.box for t in truths], np.float64).reshape(-1, 4),
+        IOU_END_TO_END,
+    ).tolist()
+    texts = {index: plate.text for plate, index in zip(plates, found, strict=True)}
+    return [texts.get(i) == t.text for i, t in enumerate(truths) if t.text is not None]

@@ -1,0 +1,216 @@
+"""Picture → plates: the stages in a row, with a stamp between each two, always."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alpr_edge import alphabet, geometry
+from alpr_edge.detector import PlateDetector
+from alpr_edge.draw import draw_plates
+from alpr_edge.errors import UsageError
+from alpr_edge.images import check_image, load_image
+from alpr_edge.kind import plate_kind
+from alpr_edge.reader import PlateReader
+from alpr_edge.stages import Stage
+from alpr_edge.types import Detection, DetectorLike, Image, Plate, ReaderLike, Reading
+
+MODELS = Path(__file__).parent / "models"
+"""The models that the package ships."""
+
+Picture = Image | str | os.PathLike[str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """The plates of one picture, most confident detection first, and how long each stage took.
+
+    ``ms`` has every :class:`~alpr_edge.stages.Stage` in milliseconds; reading stages are for all
+    ``read`` plates together (``plates`` lacks the uncertain ones). ``image`` is the picture
+    itself, BGR uint8 (H, W, 3).
+    """
+
+    plates: tuple[Plate, ...]
+    read: int
+    ms: dict[Stage, float]
+    image: Image = dataclasses.field(repr=False, compare=False)
+
+
+class ALPR:
+    """Find and read the licence plates of a picture. One object serves one thread.
+
+    Args:
+        models: folder with ``detector`` and ``reader``; None takes the shipped models.
+        detector: any object with ``predict(image) -> list[Detection]`` in place of the shipped one.
+        reader: any object with ``predict(plates) -> list[Reading]`` in place of the shipped one.
+        threads: CPU threads of one inference; None leaves it to OpenVINO.
+        min_confidence: plates whose text is less certain are left out.
+        min_detection: detections less certain are left out; None takes the model's own threshold.
+
+    Raises:
+        ModelError: a model is missing, corrupt or not what its manifest says.
+        UsageError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: str | os.PathLike[str] | None = None,
+        detector: DetectorLike | None = None,
+        reader: ReaderLike | None = None,
+        threads: int | None = None,
+        min_confidence: float = 0.0,
+        min_detection: float | None = None,
+    ) -> None:
+        for name, value in (("min_confidence", min_confidence), ("min_detection", min_detection)):
+            if value is not None and not 0 <= value <= 1:
+                raise UsageError(f"{name} is {value}; allowed: 0..1")
+        folder = MODELS if models is None else Path(models)
+        self.detector: DetectorLike = detector or PlateDetector(
+            folder / "detector", threads=threads, min_score=min_detection
+        )
+        self.reader: ReaderLike = reader or PlateReader(folder / "reader", threads=threads)
+        self.min_confidence = min_confidence
+        self.min_detection = min_detection or 0.0
+        self._detect = _staged_detector(self.detector)
+        self._read = _staged_reader(self.reader)
+
+    def predict(self, frame: Picture) -> list[Plate]:
+        """The plates of one picture, a BGR uint8 (H, W, 3) array or a path; coordinates in its
+        pixels (upright, where the file says how it is turned). The array is not written on.
+
+        Raises:
+            ImageError: the picture cannot be read or has a wrong dtype or shape.
+        """
+        return list(self.run(frame).plates)
+
+    def predict_batch(self, frames: Iterable[Picture]) -> list[list[Plate]]:
+        """:meth:`predict` for each picture, in order; they may differ in size."""
+        return [self.predict(frame) for frame in frames]
+
+    def run(self, frame: Picture) -> Result:
+        """What :meth:`predict` finds, with the time each stage took."""
+        watch = _Stopwatch()
+        image = load_image(frame) if isinstance(frame, str | os.PathLike) else check_image(frame)
+        watch.lap(Stage.LOAD)
+        framed = self._detect.letterbox(image)
+        watch.lap(Stage.LETTERBOX)
+        outputs = self._detect.infer(framed)
+        watch.lap(Stage.DETECT)
+        detections = self._detect.postprocess(outputs, framed)
+        detections = [d for d in detections if d.confidence >= self.min_detection]
+        watch.lap(Stage.POSTPROCESS)
+        crops = rectify_all(image, detections)
+        watch.lap(Stage.RECTIFY)
+        logits = self._read.infer(crops)
+        watch.lap(Stage.READ)
+        plates = as_plates(detections, self._read.decode(logits), crops)
+        plates = [plate for plate in plates if plate.confidence >= self.min_confidence]
+        watch.lap(Stage.TEXT)
+        return Result(plates=tuple(plates), read=len(detections), ms=watch.stop(), image=image)
+
+    @staticmethod
+    def draw(frame: Image, plates: Sequence[Plate]) -> Image:
+        """A copy of ``frame`` with the plates' outlines, texts and confidences drawn on it."""
+        return draw_plates(check_image(frame), plates)
+
+
+def rectify_all(image: Image, detections: Sequence[Detection]) -> NDArray[np.uint8]:
+    """The upright plates of ``detections``: (N, 48, 192, 3) uint8 BGR."""
+    plates = np.empty(
+        (len(detections), geometry.PLATE_HEIGHT, geometry.PLATE_WIDTH, 3), np.uint8
+    )
+    for plate, detection in zip(plates, detections, strict=True):
+        plate[:] = geometry.rectify(image, detection.corners)
+    return plates
+
+
+def as_plates(
+    detections: Sequence[Detection], readings: Sequence[Reading], crops: NDArray[np.uint8]
+) -> list[Plate]:
+    """Detections and what was read on them, joined.
+
+    Raises:
+        UsageError: there is not one reading a detection.
+    """
+    if len(readings) != len(detections):
+        raise UsageError(
+            f"the reader gave {len(readings)} readings for {len(detections)} plates; "
+            "predict() must return one Reading a plate, in order"
+        )
+    return [_plate(*one) for one in zip(detections, readings, crops, strict=True)]
+
+
+def _plate(detection: Detection, reading: Reading, crop: Image) -> Plate:
+    region = alphabet.region_of(reading.text)
+    return Plate(
+        text=reading.text,
+        confidence=reading.confidence,
+        char_confidences=reading.char_confidences,
+        rows=reading.rows,
+        region=region,
+        kind=plate_kind(crop) if region == "CN" else None,
+        box=detection.box,
+        corners=detection.corners,
+        detection_confidence=detection.confidence,
+    )
+
+
+class _Stopwatch:
+    """Milliseconds between laps, by ``time.perf_counter_ns``."""
+
+    def __init__(self) -> None:
+        self._begin = self._last = time.perf_counter_ns()
+        self._ms: dict[Stage, float] = {}
+
+    def lap(self, stage: Stage) -> None:
+        now = time.perf_counter_ns()
+        self._ms[stage] = (now - self._last) / 1e6
+        self._last = now
+
+    def stop(self) -> dict[Stage, float]:
+        return self._ms | {Stage.TOTAL: (self._last - self._begin) / 1e6}
+
+
+class _OneStepDetector:
+    """A detector that only has ``predict``: all its time counts as ``detect``."""
+
+    def __init__(self, detector: DetectorLike) -> None:
+        self._detector = detector
+
+    def letterbox(self, image: Image) -> Image:
+        return image
+
+    def infer(self, image: Image) -> list[Detection]:
+        return self._detector.predict(image)
+
+    def postprocess(self, detections: list[Detection], _image: Image) -> list[Detection]:
+        return detections
+
+
+class _OneStepReader:
+    """A reader that only has ``predict``: all its time counts as ``read``."""
+
+    def __init__(self, reader: ReaderLike) -> None:
+        self._reader = reader
+
+    def infer(self, plates: NDArray[np.uint8]) -> list[Reading]:
+        return self._reader.predict(plates) if len(plates) else []
+
+    def decode(self, readings: list[Reading]) -> list[Reading]:
+        return readings
+
+
+def _staged_detector(detector: DetectorLike) -> Any:
+    return detector if type(detector) is PlateDetector else _OneStepDetector(detector)
+
+
+def _staged_reader(reader: ReaderLike) -> Any:
+    return reader if type(reader) is PlateReader else _OneStepReader(reader)

@@ -1,0 +1,34 @@
+"""`python -m benchmarks accuracy|stages`: dispatches to the module of the same name."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from alpr_edge.errors import AlprEdgeError, ExitCode
+from benchmarks import accuracy, stages
+
+_COMMANDS = {"accuracy": accuracy, "stages": stages}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line and run one benchmark; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, module in _COMMANDS.items():
+        summary = (module.__doc__ or "").splitlines()[0]
+        module.add_arguments(commands.add_parser(name, help=summary, description=summary))
+    options = parser.parse_args(arguments)
+    try:
+        return int(_COMMANDS[options.command].main(options, arguments))
+    except AlprEdgeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        return int(ExitCode.INTERRUPTED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

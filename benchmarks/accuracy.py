@@ -1,0 +1,326 @@
+"""Accuracy of deployed models on annotated pictures, FP32 and INT8 side by side.
+
+    python -m benchmarks accuracy --data DATA --split val --isa avx2 --models FP32 INT8 --out A.json
+
+Frames go through the whole pipeline, plate cut-outs through the reader. A figure is measured only
+where its annotations allow it: IoU 0.7 and corner error on CCPD and rendered pictures, false
+detections and precision where every visible plate is annotated. See :mod:`alpr_edge.metrics`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import platform
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from alpr_edge import __version__, geometry, metrics
+from alpr_edge.alphabet import fits
+from alpr_edge.data import Sample, Split, read
+from alpr_edge.detector import PlateDetector
+from alpr_edge.errors import DataError, ExitCode, OutputError, UsageError
+from alpr_edge.images import load_image
+from alpr_edge.manifest import Manifest, digest
+from alpr_edge.metrics import FrameResult, Rate, Ratio, Spread
+from alpr_edge.pipeline import ALPR, MODELS
+from alpr_edge.reader import PlateReader
+from alpr_edge.types import Detection, Plate
+from benchmarks import isa
+from benchmarks.accuracy_tables import show
+
+SCHEMA = 1
+BATCH = 8
+"""Cut-outs read at a time."""
+MAIN_FRAMES = "ccpd_base"
+WIDE_PLATE = 40
+"""Plates at least so wide (in a frame 1280 wide) have a bar of their own."""
+ALL, OTHERS, COMPLETE = "all frames", "other complete frames", "complete frames"
+ALL_CROPS, ONE_ROW, TWO_ROWS = "all crops", "one row", "two rows"
+DETECTION_FIGURES = (
+    "recall_50", "recall_50_by_width", "precision_50", "average_precision_50",
+    "false_per_picture", "recall_70", "precision_70", "corner_error",
+)
+
+Hits = list[bool]
+Figure = Hits | Rate | Ratio | Spread | float
+Figures = dict[str, dict[str, Figure]]
+"""Name of the figure → group of samples → figure. Hits are compared pair by pair."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """What one model answered: plates of each frame, text of each cut-out, in order."""
+
+    plates: list[list[Plate]]
+    texts: list[str]
+
+
+def load(data: Path, split: str, limit: int | None) -> tuple[list[Sample], list[Sample]]:
+    """Frames, and cut-outs with a text, of one split; ``limit`` takes the first N of each set.
+
+    Raises:
+        DataError: the data has nothing of that split; the message says which splits it has.
+    """
+    counts: Counter[tuple[str, bool]] = Counter()
+    splits: Counter[str] = Counter()
+    frames: list[Sample] = []
+    crops: list[Sample] = []
+    for sample in read(data):
+        splits[sample.split] += 1
+        if sample.split != split or (sample.crop and sample.plates[0].text is None):
+            continue
+        counts[sample.dataset, sample.crop] += 1
+        if limit is None or counts[sample.dataset, sample.crop] <= limit:
+            (crops if sample.crop else frames).append(sample)
+    if not frames and not crops:
+        raise DataError(f"{data} has no pictures of split {split}; it has {dict(splits)}")
+    return frames, crops
+
+
+def answer(
+    frames: Sequence[Sample], crops: Sequence[Sample], models: Sequence[ALPR],
+    advance: Callable[[int], None] = lambda done: None,
+) -> list[Answers]:
+    """Give every picture to every model; each picture is loaded once."""
+    answers = [Answers(plates=[], texts=[]) for _ in models]
+    for sample in frames:
+        image = load_image(sample.path)
+        for model, given in zip(models, answers, strict=True):
+            given.plates.append(model.predict(image))
+        advance(1)
+    for start in range(0, len(crops), BATCH):
+        images = [load_image(sample.path) for sample in crops[start : start + BATCH]]
+        batch = np.stack([geometry.rectify(image, geometry.whole(image)) for image in images])
+        for model, given in zip(models, answers, strict=True):
+            given.texts.extend(reading.text for reading in model.reader.predict(batch))
+        advance(len(batch))
+    return answers
+
+
+def figures(frames: Sequence[Sample], crops: Sequence[Sample], answers: Answers) -> Figures:
+    """All figures of one model."""
+    results = [
+        FrameResult(sample=sample, detections=[_detection(plate) for plate in plates])
+        for sample, plates in zip(frames, answers.plates, strict=True)
+    ]
+    return {
+        **_detection_figures(results),
+        **_reading_figures(crops, answers.texts),
+        "end_to_end": _end_to_end(frames, answers.plates),
+    }
+
+
+def run(
+    data: Path, split: str, models: Mapping[str, ALPR], limit: int | None = None,
+    advance: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Measure the named pipelines on the same pictures: the report, ready for JSON.
+
+    ``metrics`` in it maps figure → group → ``models`` (one entry a model) and, for two models,
+    ``paired`` (the second less the first). ``advance`` is told the pictures done and their total.
+    """
+    frames, crops = load(data, split, limit)
+    total = len(frames) + len(crops)
+    answers = answer(frames, crops, list(models.values()), lambda done: advance(done, total))
+    measured = [figures(frames, crops, given) for given in answers]
+    return {
+        "schema": SCHEMA,
+        "alpr_edge": __version__,
+        "split": split,
+        "limit": limit,
+        "frames": len(frames),
+        "crops": len(crops),
+        "texts_beyond_alphabet": sum(not fits(crop.plates[0].text or "") for crop in crops),
+        "models": [{"folder": name, **_about(model)} for name, model in models.items()],
+        "metrics": {
+            name: {group: _entry([m[name][group] for m in measured]) for group in groups}
+            for name, groups in measured[0].items()
+        },
+    }
+
+
+def _about(model: ALPR) -> dict[str, Any]:
+    """What the manifests of a pipeline's networks say they are."""
+    networks = {"detector": model.detector, "reader": model.reader}
+    return {
+        name: _identity(network.engine.manifest)
+        for name, network in networks.items()
+        if isinstance(network, PlateDetector | PlateReader)
+    }
+
+
+def _identity(manifest: Manifest) -> dict[str, str]:
+    names = ("name", "version", "step", "precision", "inference_precision")
+    return {name: getattr(manifest, name) for name in names} | {"digest": digest(manifest)}
+
+
+def _detection(plate: Plate) -> Detection:
+    return Detection(box=plate.box, corners=plate.corners, confidence=plate.detection_confidence)
+
+
+def _detection_figures(results: Sequence[FrameResult]) -> Figures:
+    found: Figures = {name: {} for name in DETECTION_FIGURES}
+    for group, members in _frame_groups(results).items():
+        if hits := metrics.plates_found(members, metrics.IOU_FOUND):
+            found["recall_50"][group] = hits
+        if complete := [result for result in members if result.sample.complete]:
+            rates = metrics.detection_rates(complete, metrics.IOU_FOUND)
+            found["precision_50"][group] = rates.precision
+            found["average_precision_50"][group] = rates.average_precision
+            found["false_per_picture"][group] = rates.false_per_picture
+    tight = [result for result in results if metrics.measures_tightly(result.sample)]
+    for group, members in _by_set(tight).items():
+        found["recall_70"][group] = metrics.plates_found(members, metrics.IOU_TIGHT)
+        found["precision_70"][group] = metrics.detection_rates(members, metrics.IOU_TIGHT).precision
+        found["corner_error"][group] = metrics.corner_errors(members)
+    found["recall_50_by_width"] = _by_width(results)
+    return found
+
+
+def _frame_groups(results: Sequence[FrameResult]) -> dict[str, list[FrameResult]]:
+    """Each set, then the pools: all complete frames but CCPD's base set, and all frames."""
+    complete = [result for result in results if result.sample.complete]
+    groups = _by_set(results)
+    groups[OTHERS] = [result for result in complete if result.sample.dataset != MAIN_FRAMES]
+    groups[ALL] = list(results)
+    return {name: members for name, members in groups.items() if members}
+
+
+def _by_set(results: Sequence[FrameResult]) -> dict[str, list[FrameResult]]:
+    groups: dict[str, list[FrameResult]] = {}
+    for result in results:
+        groups.setdefault(result.sample.dataset, []).append(result)
+    return groups
+
+
+def _by_width(results: Sequence[FrameResult]) -> dict[str, Figure]:
+    """Recall per plate width over all frames, and of wide plates over the complete ones too."""
+    rows: dict[str, Figure] = {}
+    for (low, high), rate in metrics.recall_by_width(results).items():
+        rows[f"{low:g}-{high:g} px" if math.isfinite(high) else f">= {low:g} px"] = rate
+    complete = [result for result in results if result.sample.complete]
+    for name, members in ((ALL, results), (COMPLETE, complete)):
+        wide = metrics.recall_by_width(members, (WIDE_PLATE, math.inf))
+        rows[f">= {WIDE_PLATE} px, {name}"] = wide[WIDE_PLATE, math.inf]
+    return {name: rate for name, rate in rows.items() if isinstance(rate, Rate) and rate.n}
+
+
+def _reading_figures(crops: Sequence[Sample], texts: Sequence[str]) -> Figures:
+    truths = [crop.plates[0].text or "" for crop in crops]
+    groups: dict[str, list[int]] = {}
+    for index, crop in enumerate(crops):
+        groups.setdefault(crop.dataset, []).append(index)
+    rows = [crop.plates[0].rows for crop in crops]
+    groups[ONE_ROW] = [index for index, count in enumerate(rows) if count == 1]
+    groups[TWO_ROWS] = [index for index, count in enumerate(rows) if count == 2]
+    groups[ALL_CROPS] = list(range(len(crops)))
+    exact: dict[str, Figure] = {}
+    errors: dict[str, Figure] = {}
+    for group, members in groups.items():
+        if members:
+            exact[group] = [texts[i] == truths[i] for i in members]
+            errors[group] = metrics.character_errors(
+                (texts[i] for i in members), (truths[i] for i in members)
+            )
+    return {"exact_match": exact, "character_errors": errors}
+
+
+def _end_to_end(frames: Sequence[Sample], plates: Sequence[list[Plate]]) -> dict[str, Figure]:
+    groups: dict[str, Hits] = {}
+    for sample, found in zip(frames, plates, strict=True):
+        if hits := metrics.end_to_end_hits(sample.plates, found):
+            groups.setdefault(sample.dataset, []).extend(hits)
+    if groups:
+        groups[ALL] = [hit for hits in groups.values() for hit in hits]
+    return dict(groups)
+
+
+def _entry(models: Sequence[Figure]) -> dict[str, Any]:
+    """One figure of every model and, where two can be paired, their difference."""
+    entry: dict[str, Any] = {"models": [_number(figure) for figure in models]}
+    if len(models) == 2 and isinstance(models[0], list) and isinstance(models[1], list):
+        paired = metrics.Paired.of(models[0], models[1])
+        low, high = paired.interval()
+        entry["paired"] = {
+            **dataclasses.asdict(paired), "difference": paired.difference,
+            "low": low, "high": high, "p_value": paired.p_value,
+        }
+    return entry
+
+
+def _number(figure: Figure) -> dict[str, Any]:
+    if isinstance(figure, float):
+        return {"value": figure}
+    if isinstance(figure, list):
+        figure = Rate.of(figure)
+    low, high = figure.interval()
+    if isinstance(figure, Spread):
+        extra = {"n": figure.n, "p95": figure.quantile(0.95)} if figure.n else {"n": 0}
+    else:
+        extra = {"k": figure.k, "n": figure.n}
+    known = {"value": figure.value, "low": low, "high": high}
+    return extra | {key: value for key, value in known.items() if math.isfinite(value)}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``python -m benchmarks accuracy``."""
+    parser.add_argument("--data", type=Path, required=True, help="folder of annotated pictures")
+    parser.add_argument("--split", default=Split.VAL.value, choices=[s.value for s in Split])
+    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
+    parser.add_argument(
+        "--models", type=Path, nargs="+", metavar="DIR", default=[MODELS],
+        help="one model folder, or two to compare (default: the models that are shipped)",
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="first N pictures of each set only")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+
+
+def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """Run the command; ``arguments`` are repeated in a child process for another ISA.
+
+    Raises:
+        AlprEdgeError: wrong options, data or models; see :mod:`alpr_edge.errors`.
+    """
+    folders = list(dict.fromkeys(options.models))
+    if len(folders) > 2 or len(folders) < len(options.models):
+        raise UsageError(f"--models got {len(options.models)}; allowed: one or two different ones")
+    if options.limit is not None and options.limit < 1:
+        raise UsageError(f"--limit is {options.limit}; allowed: 1 or more")
+    if options.out and not options.out.resolve().parent.is_dir():
+        raise OutputError(f"--out {options.out}: its folder does not exist; make it first")
+    code = isa.respawn(options.isa, arguments)
+    if code is not None:
+        return code
+    named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
+    models = {_name(folder): ALPR(models=folder) for folder in folders}
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("measuring")
+        report = run(
+            options.data, options.split, models, options.limit,
+            lambda done, total: progress.update(task, advance=done, total=total),
+        )
+    report |= {"isa": named, "machine": platform.processor() or platform.machine()}
+    show(report)
+    if options.out:
+        _write(report, options.out)
+    return ExitCode.OK
+
+
+def _name(folder: Path) -> str:
+    return "shipped" if folder == MODELS else str(folder)
+
+
+def _write(report: dict[str, Any], path: Path) -> None:
+    try:
+        path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}; choose another") from error

@@ -1,0 +1,79 @@
+"""The report of :mod:`benchmarks.accuracy` as tables on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from alpr_edge import metrics
+
+_FILE_WIDTH = 160
+"""Columns where stdout is no terminal."""
+TITLES = {
+    "recall_50": "Plates found, IoU > 0.5 (recall)",
+    "precision_50": "Detections that are plates, IoU > 0.5 (precision)",
+    "average_precision_50": "Average precision, IoU > 0.5",
+    "recall_70": "Plates found tightly, IoU > 0.7 (recall)",
+    "precision_70": "Detections that are plates, IoU > 0.7 (precision)",
+    "false_per_picture": "False detections per picture",
+    "recall_50_by_width": f"Recall per plate width in a {metrics.FRAME_WIDTH}-px frame, IoU > 0.5",
+    "corner_error": "Corner error, share of the plate's width: median (95 % interval), p95",
+    "exact_match": "Cut-outs read exactly",
+    "character_errors": "Character errors (CER)",
+    "end_to_end": "Found (IoU > 0.6) and read exactly, end to end",
+}
+
+
+def tables(report: dict[str, Any]) -> Iterator[Table]:
+    """The report as tables, one a figure, one column a model."""
+    names = [about["folder"] for about in report["models"]]
+    for name, groups in report["metrics"].items():
+        if not groups:
+            continue
+        table = Table("", *names, title=TITLES[name], title_justify="left")
+        if len(names) == 2:
+            table.add_column("second - first, paired")
+        for group, entry in groups.items():
+            cells = [_cell(figure) for figure in entry["models"]]
+            if len(names) == 2:
+                cells.append(_difference(entry.get("paired")))
+            table.add_row(group, *cells)
+        yield table
+
+
+def _cell(figure: dict[str, Any]) -> str:
+    if "value" not in figure:
+        return "-"
+    parts = [f"{figure['k']}/{figure['n']}"] if "k" in figure else []
+    parts.append(f"{100 * figure['value']:.1f} %")
+    if "low" in figure:
+        parts.append(f"({100 * figure['low']:.1f}..{100 * figure['high']:.1f})")
+    if "p95" in figure:
+        parts.append(f"p95 {100 * figure['p95']:.1f} %, n {figure['n']}")
+    return " ".join(parts)
+
+
+def _difference(paired: dict[str, Any] | None) -> str:
+    if paired is None:
+        return ""
+    points, low, high = (100 * paired[key] for key in ("difference", "low", "high"))
+    return (
+        f"{points:+.1f} points ({low:+.1f}..{high:+.1f}), lost {paired['only_a']}, "
+        f"won {paired['only_b']}, p {paired['p_value']:.2g}"
+    )
+
+
+def show(report: dict[str, Any]) -> None:
+    """Print the report's tables on stdout."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_FILE_WIDTH)
+    console.print(
+        f"{report['frames']} frames, {report['crops']} cut-outs of split {report['split']}, "
+        f"isa {report['isa']['asked']} ({report['isa']['onednn']}); k/n and 95 % intervals"
+    )
+    for table in tables(report):
+        console.print(table)

@@ -1,0 +1,141 @@
+"""The reader network: contract, token order, losses and data."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from alpr_edge.alphabet import CLASSES, PAD, SLOTS, encode  # noqa: E402
+from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH  # noqa: E402
+from training.augment import FRAME_RECIPE, PLATE_RECIPE, augment  # noqa: E402
+from training.reader.data import jitter  # noqa: E402
+from training.reader.model import (  # noqa: E402
+    IGNORE,
+    PatchEmbedding,
+    ReaderConfig,
+    ctc_loss,
+    reader_edge,
+    reader_seed,
+    reader_tiny,
+    rows_loss,
+)
+
+
+def plates(count: int, seed: int = 0) -> torch.Tensor:
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.integers(0, 256, (count, PLATE_HEIGHT, PLATE_WIDTH, 3), np.uint8))
+
+
+@pytest.mark.parametrize("variant", [reader_tiny, reader_edge])
+def test_output_contract(variant) -> None:
+    with torch.inference_mode():
+        logits, rows = variant().eval()(plates(2))
+    assert logits.shape == (2, SLOTS, CLASSES)
+    assert rows.shape == (2, 2)
+
+
+def test_a_batch_reads_like_its_plates_one_by_one() -> None:
+    model = reader_tiny().eval()
+    images = plates(3)
+    with torch.inference_mode():
+        together = model(images)[0]
+        alone = torch.cat([model(image[None])[0] for image in images])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_seed_is_the_origins_size() -> None:
+    config = reader_seed().config
+    assert (config.width, config.encoder_layers, config.decoder_layers, config.heads) == (
+        624, 8, 6, 12,
+    )
+    assert config.dropout == 0.25
+    assert config.bands == 1
+
+
+def test_upper_band_comes_first() -> None:
+    """A change in the upper half moves only the first half of the tokens, left ones first."""
+    config = ReaderConfig(width=8, heads=1, encoder_layers=0, decoder_layers=0)
+    embed = PatchEmbedding(config)
+    blank = torch.zeros(1, 3, PLATE_HEIGHT, PLATE_WIDTH)
+    marked = blank.clone()
+    marked[..., : PLATE_HEIGHT // 2, : config.patch_width] = 1.0
+    changed = (embed(marked) - embed(blank)).abs().sum(-1)[0] > 1e-6
+    assert changed.nonzero().flatten().tolist() == [0]
+    marked = blank.clone()
+    marked[..., PLATE_HEIGHT // 2 :, -config.patch_width :] = 1.0
+    changed = (embed(marked) - embed(blank)).abs().sum(-1)[0] > 1e-6
+    assert changed.nonzero().flatten().tolist() == [config.tokens - 1]
+
+
+def test_configuration_errors_name_the_numbers() -> None:
+    with pytest.raises(ValueError, match="width 10 is no multiple of heads 3"):
+        ReaderConfig(width=10, heads=3, encoder_layers=1, decoder_layers=1)
+    with pytest.raises(ValueError, match="2 stem stages make patches 4"):
+        ReaderConfig(width=8, heads=1, encoder_layers=1, decoder_layers=1, stem=(4, 4))
+
+
+def test_ctc_of_two_tokens_by_hand() -> None:
+    """One character, two uniform tokens: paths 'aa', 'a-', '-a' of CLASSES**2 equal ones."""
+    text = torch.full((1, SLOTS), PAD)
+    text[0, 0] = 5
+    loss = ctc_loss(torch.zeros(1, 2, CLASSES), text)
+    assert loss.item() == pytest.approx(-math.log(3 / CLASSES**2), rel=1e-5)
+
+
+def test_rows_loss_counts_only_known_plates() -> None:
+    logits = torch.tensor([[0.0, 0.0], [5.0, -5.0]])
+    assert rows_loss(logits, torch.tensor([IGNORE, IGNORE])).item() == 0
+    assert rows_loss(logits, torch.tensor([1, IGNORE])).item() == pytest.approx(math.log(2))
+
+
+def test_tiny_reader_learns_two_plates() -> None:
+    torch.manual_seed(0)
+    model = reader_tiny()
+    texts = ["AB12", "皖C345"]
+    batch = {
+        "image": plates(2),
+        "text": torch.from_numpy(np.stack([encode(text) for text in texts])),
+        "rows": torch.tensor([0, 1]),
+    }
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    first = model.loss(batch)["loss"].item()
+    for _ in range(60):
+        loss = model.loss(batch)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.2 * first
+
+
+def test_augmentation_keeps_shape_and_is_off_at_zero() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (48, 192, 3), np.uint8)
+    assert augment(image, rng, PLATE_RECIPE, 0.0) is image
+    for recipe in (PLATE_RECIPE, FRAME_RECIPE):
+        for strength in (0.3, 1.0, 2.0):
+            for step, _ in recipe:
+                out = step(image, rng, strength)
+                assert out.shape == image.shape, step.__name__
+                assert out.dtype == np.uint8, step.__name__
+
+
+def test_augmentation_is_seeded() -> None:
+    image = np.random.default_rng(1).integers(0, 256, (48, 192, 3), np.uint8)
+    one = [augment(image, np.random.default_rng(s), PLATE_RECIPE) for s in range(20)]
+    two = [augment(image, np.random.default_rng(s), PLATE_RECIPE) for s in range(20)]
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_jitter_is_small_and_grows_with_strength() -> None:
+    quad = np.array([[0, 0], [200, 0], [200, 50], [0, 50]], np.float32)
+    rng = np.random.default_rng(0)
+    def spread(strength: float) -> float:
+        moved = [jitter(quad, rng, strength) - quad for _ in range(300)]
+        return float(np.median(np.linalg.norm(moved, axis=-1)))
+    weak, strong = spread(0.5), spread(1.5)
+    assert weak < strong
+    assert spread(1.0) < 0.1 * 200

@@ -1,0 +1,123 @@
+"""The training loop, checkpoints and schedules on a model of two numbers."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from alpr_edge.errors import ModelError  # noqa: E402
+from training.checkpoint import load_weights, parameter_groups, save_weights  # noqa: E402
+from training.loop import LoopConfig, NonFiniteLossError, train, update_ema  # noqa: E402
+from training.schedule import warmup_cosine  # noqa: E402
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LineConfig:
+    start: float = 0.0
+
+
+class Line(torch.nn.Module):
+    """y = slope · x, to fit y = 3 x."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = LineConfig()
+        self.slope = torch.nn.Parameter(torch.zeros(1))
+
+    def loss(self, batch):
+        return {"loss": ((self.slope * batch["x"] - 3 * batch["x"]) ** 2).mean()}
+
+
+def ones():
+    while True:
+        yield {"x": torch.ones(4)}
+
+
+def slope(model) -> dict[str, float]:
+    return {"score": -abs(3 - float(model.slope.detach()))}
+
+
+CONFIG = LoopConfig(steps=200, lr=0.1, amp=False, ema=0.9, choose="score", log_steps=20)
+
+
+def test_training_fits_logs_and_keeps_the_best(tmp_path) -> None:
+    figures = train(Line(), ones(), CONFIG, tmp_path, slope, task="line")
+    assert figures["score"] > -0.1
+    with (tmp_path / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 10
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    best = load_weights(tmp_path / "best.safetensors")
+    assert best.task == "line"
+    assert best.config == {"start": 0.0}
+    assert best.notes["dev"]["score"] == pytest.approx(figures["score"])
+    assert (tmp_path / "config.json").exists()
+
+
+def test_a_finished_run_resumes_to_nothing_and_a_longer_one_goes_on(tmp_path) -> None:
+    train(Line(), ones(), dataclasses.replace(CONFIG, steps=40), tmp_path, slope, task="line")
+    model = Line()
+    train(model, ones(), CONFIG, tmp_path, slope, task="line")
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert state["step"] == 200
+    with (tmp_path / "log.csv").open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == list(range(20, 201, 20))
+
+
+def test_non_finite_loss_stops(tmp_path) -> None:
+    def poison():
+        yield {"x": torch.ones(1)}
+        yield {"x": torch.full((1,), math.nan)}
+
+    with pytest.raises(NonFiniteLossError, match="step 1"):
+        train(Line(), poison(), CONFIG, tmp_path, slope, task="line")
+
+
+def test_ema_by_two_routes() -> None:
+    model, average = Line(), Line()
+    expected = 0.0
+    for step, value in enumerate([1.0, 2.0, -1.0]):
+        with torch.no_grad():
+            model.slope.fill_(value)
+        update_ema(average, model, 0.5, step)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * value
+    assert average.slope.item() == pytest.approx(expected)
+
+
+def test_schedule_by_hand() -> None:
+    assert warmup_cosine(0.05, warmup=0.1, floor=0.0) == pytest.approx(0.5)
+    assert warmup_cosine(0.1, warmup=0.1, floor=0.0) == pytest.approx(1.0)
+    assert warmup_cosine(0.55, warmup=0.1, floor=0.0) == pytest.approx(0.5)
+    assert warmup_cosine(1.0, warmup=0.1, floor=0.01) == pytest.approx(0.01)
+
+
+def test_vectors_do_not_decay_and_the_backbone_is_slower() -> None:
+    model = torch.nn.ModuleDict({"backbone": torch.nn.Linear(2, 2), "head": torch.nn.Linear(2, 2)})
+    groups = parameter_groups(
+        model, lr=1.0, weight_decay=0.01, backbone="backbone.", backbone_ratio=0.1
+    )
+    found = {(g["base_lr"], g["weight_decay"]): len(g["params"]) for g in groups}
+    assert found == {(0.1, 0.01): 1, (0.1, 0.0): 1, (1.0, 0.01): 1, (1.0, 0.0): 1}
+
+
+def test_weights_that_are_not_ours_are_refused(tmp_path) -> None:
+    with pytest.raises(ModelError, match="no such file"):
+        load_weights(tmp_path / "absent.safetensors")
+    (tmp_path / "text.safetensors").write_text("hello")
+    with pytest.raises(ModelError, match="not a readable safetensors"):
+        load_weights(tmp_path / "text.safetensors")
+
+
+def test_weights_round_trip_in_fp32(tmp_path) -> None:
+    state = {"a": torch.arange(3, dtype=torch.bfloat16), "n": torch.tensor(7)}
+    save_weights(tmp_path / "w.safetensors", task="t", config=LineConfig(), state=state, notes={})
+    back = load_weights(tmp_path / "w.safetensors").state
+    assert back["a"].dtype == torch.float32
+    assert back["a"].tolist() == [0, 1, 2]
+    assert back["n"].item() == 7

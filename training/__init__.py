@@ -1,0 +1,1 @@
+"""Training of both networks (PyTorch). Imports from ``alpr_edge``, never the other way."""

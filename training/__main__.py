@@ -1,0 +1,52 @@
+"""``python -m training reader|detector --data DATA --run DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from alpr_edge.errors import AlprEdgeError, ExitCode
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    root = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = root.add_subparsers(dest="command", required=True)
+    for name in ("reader", "detector"):
+        command = commands.add_parser(name, help=f"train the {name}; run again to resume")
+        command.add_argument("--data", type=Path, required=True, help="folder with the pictures")
+        command.add_argument("--run", type=Path, required=True, help="folder of this run")
+        command.add_argument("--variant", default="edge", help="named size (default: edge)")
+        command.add_argument("--minutes", type=float, help="length of the run (default: by steps)")
+        command.add_argument("--threads", type=int, default=2)
+        command.add_argument("--workers", type=int, default=1, help="loader processes")
+        command.add_argument("--start", type=Path, help="weights to continue from (.safetensors)")
+        command.add_argument("--fresh", action="store_true", help="do not resume")
+    return root
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = parser().parse_args(arguments)
+    if options.command == "reader":
+        from training.reader.train import run
+    else:
+        from training.detector.train import run
+    try:
+        run(
+            options.data, options.run, variant=options.variant, minutes=options.minutes,
+            threads=options.threads, workers=options.workers, start=options.start,
+            resume=not options.fresh,
+        )
+    except AlprEdgeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to resume", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

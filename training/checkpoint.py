@@ -1,0 +1,121 @@
+"""Weights as safetensors with their configuration inside, and resumable training state."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from alpr_edge.alphabet import CHARACTERS
+from alpr_edge.errors import ModelError
+
+SCHEMA = "1"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Weights:
+    """A weights file: which task and configuration, and the state dict."""
+
+    task: str
+    config: dict[str, Any]
+    notes: dict[str, Any]
+    state: dict[str, torch.Tensor]
+    sha256: str
+
+
+def commit() -> str:
+    """The checkout's commit, with ``+`` where it has uncommitted changes; "unknown" outside git."""
+    here = Path(__file__).parent
+    try:
+        head = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+"],
+            cwd=here, capture_output=True, text=True, check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip()
+
+
+def save_weights(
+    path: Path, *, task: str, config: Any, state: dict[str, torch.Tensor], notes: dict[str, Any]
+) -> None:
+    """Write ``state`` in FP32 with its configuration; the file appears whole or not at all."""
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None)
+        .contiguous().clone()
+        for name, tensor in state.items()
+    }
+    metadata = {
+        "schema": SCHEMA,
+        "task": task,
+        "config": json.dumps(dataclasses.asdict(config)),
+        "alphabet": CHARACTERS,
+        "notes": json.dumps(notes),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, metadata=metadata)
+    os.replace(partial, path)
+
+
+def load_weights(path: Path) -> Weights:
+    """Read a weights file.
+
+    Raises:
+        ModelError: no such file, not a safetensors file of ours, or another alphabet.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; give a .safetensors written by training")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise ModelError(f"{path}: not a readable safetensors file ({error})") from error
+    if metadata.get("schema") != SCHEMA:
+        raise ModelError(f"{path}: schema {metadata.get('schema')!r}, this version reads {SCHEMA}")
+    if metadata["alphabet"] != CHARACTERS:
+        raise ModelError(f"{path}: trained with another alphabet: {metadata['alphabet']}")
+    return Weights(
+        task=metadata["task"],
+        config=json.loads(metadata["config"]),
+        notes=json.loads(metadata["notes"]),
+        state=state,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write resumable training state; the file appears whole or not at all."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def parameter_groups(
+    model: nn.Module, *, lr: float, weight_decay: float, backbone: str, backbone_ratio: float
+) -> list[dict[str, Any]]:
+    """AdamW groups: vectors (norms, biases, embeddings of one row) without decay, and the
+    parameters whose names begin with ``backbone`` at ``lr * backbone_ratio``."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        key = (bool(backbone) and name.startswith(backbone), parameter.ndim < 2)
+        groups.setdefault(key, []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "base_lr": lr * (backbone_ratio if in_backbone else 1.0),
+            "lr": lr,
+            "weight_decay": 0.0 if vector else weight_decay,
+        }
+        for (in_backbone, vector), parameters in groups.items()
+    ]

@@ -1,0 +1,214 @@
+"""Training pictures of the detector: frames warped, pasted on, joined and photometrically varied.
+
+Every picture is made by one warp from its frame to the training size; annotations go the same way.
+Legend: N batch, S side of a training picture, G plates a picture (padded to a fixed number).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from alpr_edge.data.index import read_index
+from alpr_edge.data.sample import PlateTruth, Sample, SetPolicy, Split, policy
+from alpr_edge.errors import DataError
+from alpr_edge.geometry import PAD_VALUE, box_quad
+from alpr_edge.types import Image
+from training import augment
+from training.detector.geometry import Plates, View, crop, flip, join, random_view, warp
+from training.render import RenderMaterial, paste_plate, render_plate
+
+PSEUDO_WEIGHT = 0.3
+"""Weight of the corner loss where the corners are another detector's."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """How training pictures are made; probabilities are per picture."""
+
+    size: int = 384
+    batch: int = 8
+    plates: int = 24
+    mosaic: float = 0.3
+    paste: float = 0.5
+    flip: float = 0.3
+    smallest: float = 4.0
+    """Plates narrower than this many pixels are neither right nor wrong."""
+    visible: float = 0.5
+    """As are plates of which less than this share is inside the picture."""
+
+
+def _slight_motion(image: Image, rng: np.random.Generator, strength: float) -> Image:
+    return augment.motion_blur(image, rng, 0.1 * strength)
+
+
+def _slight_blur(image: Image, rng: np.random.Generator, strength: float) -> Image:
+    return augment.focus_blur(image, rng, 0.12 * strength)
+
+
+RECIPE: tuple[tuple[augment.Augmentation, float], ...] = (
+    (augment.shade, 0.06),
+    (_slight_motion, 0.10),
+    (_slight_blur, 0.10),
+    (augment.low_resolution, 0.06),
+    (augment.exposure, 0.60),
+    (augment.colour, 0.40),
+    (augment.grey, 0.06),
+    (augment.noise, 0.12),
+    (augment.jpeg, 0.15),
+)
+"""The shared augmentations; blur is slight, since a plate is small in a frame."""
+
+
+def truth_of(plates: tuple[PlateTruth, ...], rules: SetPolicy) -> Plates:
+    """A frame's annotations as arrays, weighted by what its set's annotations are good for."""
+    quads = [p.corners or p.corners_pseudo or box_quad(p.box) for p in plates]
+    weights = []
+    for plate in plates:
+        known = 1.0 if plate.corners else PSEUDO_WEIGHT if plate.corners_pseudo else 0.0
+        weights.append(known if rules.corners else 0.0)
+    exact = [bool(p.corners) and rules.corners for p in plates]
+    count = len(plates)
+    return Plates(
+        corners=np.array(quads, np.float32).reshape(count, 4, 2),
+        boxes=np.array([p.box for p in plates], np.float32).reshape(count, 4),
+        corner_weight=np.array(weights, np.float32),
+        box_weight=np.full(count, float(rules.box_loss), np.float32),
+        ignore=np.zeros(count, bool),
+    ).with_exact_boxes(np.array(exact, bool))
+
+
+class FrameDataset(IterableDataset[dict[str, Tensor]]):
+    """Endless batches from the training frames under ``root``.
+
+    All frames are decoded once and kept in memory (3 GB for 3 000 frames of 640 x 480); loader
+    processes share them. Sets are drawn with the square root of their size.
+
+    Raises:
+        DataError: no training frame under ``root``, or a picture that cannot be read.
+    """
+
+    def __init__(self, root: Path, config: DataConfig, *, seed: int) -> None:
+        self.config, self.seed = config, seed
+        self.samples = [
+            s for s in read_index(root) if s.split is Split.TRAIN and not s.crop
+        ]
+        if not self.samples:
+            raise DataError(f"{root}: no frame of split train in the index; check --data")
+        self.images = [_read(sample) for sample in self.samples]
+        names = [sample.dataset for sample in self.samples]
+        share = np.array([names.count(name) ** -0.5 for name in names])
+        self.share = share / share.sum()
+        self.material = RenderMaterial.load(root)
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        cv2.setNumThreads(1)
+        worker = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng([self.seed, worker.id if worker else 0])
+        while True:
+            yield collate([self.picture(rng) for _ in range(self.config.batch)], self.config)
+
+    def picture(self, rng: np.random.Generator) -> tuple[Image, Plates, bool]:
+        """One training picture (S, S, 3), its plates, and whether all plates are annotated."""
+        size = self.config.size
+        if rng.random() >= self.config.mosaic:
+            image, plates, complete = self._view(rng, size, size)
+        else:
+            image, plates, complete = self._mosaic(rng)
+        plates = crop(plates, size, size, self.config.visible, self.config.smallest)
+        return augment.augment(image, rng, RECIPE), plates, complete
+
+    def _mosaic(self, rng: np.random.Generator) -> tuple[Image, Plates, bool]:
+        size = self.config.size
+        x, y = (int(v) for v in rng.uniform(0.3, 0.7, 2) * size)
+        image = np.empty((size, size, 3), np.uint8)
+        parts, complete = [], True
+        for left, right in ((0, x), (x, size)):
+            for top, bottom in ((0, y), (y, size)):
+                tile, plates, whole = self._view(rng, bottom - top, right - left)
+                image[top:bottom, left:right] = tile
+                inside = crop(plates, bottom - top, right - left, self.config.visible, 0.0)
+                parts.append(inside.shifted(left, top))
+                complete &= whole
+        return image, join(parts), complete
+
+    def _view(self, rng: np.random.Generator, height: int, width: int) -> tuple[
+        Image, Plates, bool
+    ]:
+        """A random view (height, width, 3) of a random frame, maybe with rendered plates."""
+        index = int(rng.choice(len(self.samples), p=self.share))
+        sample, image = self.samples[index], self.images[index]
+        plates = truth_of(sample.plates, policy(sample.dataset))
+        if rng.random() < self.config.flip:
+            image, plates = cv2.flip(image, 1), flip(plates, sample.width)
+        if rng.random() < self.config.paste:
+            image, plates = self._paste(rng, image, plates)
+        view: View = random_view(rng, plates, image.shape[:2], (height, width))
+        return warp(image, view, (height, width), PAD_VALUE), view.move(plates), sample.complete
+
+    def _paste(self, rng: np.random.Generator, image: Image, plates: Plates) -> tuple[
+        Image, Plates
+    ]:
+        for _ in range(int(rng.integers(1, 4))):
+            plate = render_plate(self.material, rng)
+            avoid = [tuple(float(v) for v in box) for box in plates.boxes]
+            pasted = paste_plate(image, plate.image, rng, avoid=avoid)
+            if pasted is None:
+                continue
+            image, quad = pasted
+            truth = PlateTruth(box=(0, 0, 0, 0), corners=quad)
+            plates = join([plates, truth_of((truth,), policy("rendered"))])
+        return image, plates
+
+
+def _read(sample: Sample) -> Image:
+    image = cv2.imread(str(sample.path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(f"{sample.path}: cannot be read as a picture; copy the data folder again")
+    if image.shape[:2] != (sample.height, sample.width):
+        raise DataError(
+            f"{sample.path}: {image.shape[1]}x{image.shape[0]} pixels, but the index says "
+            f"{sample.width}x{sample.height}; the annotations would not fit"
+        )
+    return np.asarray(image, np.uint8)
+
+
+def collate(pictures: list[tuple[Image, Plates, bool]], config: DataConfig) -> dict[str, Tensor]:
+    """Pictures as a batch for :func:`training.detector.loss.detection_loss`.
+
+    More than G plates in a picture: the surplus is dropped and the picture called incomplete.
+    """
+    count, room = len(pictures), config.plates
+    boxes = np.zeros((count, room, 4), np.float32)
+    corners = np.zeros((count, room, 4, 2), np.float32)
+    weights = np.zeros((2, count, room), np.float32)
+    flags = np.zeros((2, count, room), bool)
+    complete = np.zeros(count, bool)
+    for row, (_, plates, whole) in enumerate(pictures):
+        used = min(room, len(plates.boxes))
+        boxes[row, :used], corners[row, :used] = plates.boxes[:used], plates.corners[:used]
+        weights[0, row, :used] = plates.box_weight[:used]
+        weights[1, row, :used] = plates.corner_weight[:used]
+        flags[0, row, :used], flags[1, row, :used] = ~plates.ignore[:used], plates.ignore[:used]
+        complete[row] = whole and used == len(plates.boxes)
+    arrays: dict[str, np.ndarray] = {
+        "images": np.stack([image for image, _, _ in pictures]), "boxes": boxes,
+        "corners": corners, "box_weight": weights[0], "corner_weight": weights[1],
+        "valid": flags[0], "ignore": flags[1], "complete": complete,
+    }
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def batches(dataset: FrameDataset, workers: int) -> Iterator[dict[str, Tensor]]:
+    """Endless batches, made ahead in ``workers`` processes (0: here)."""
+    ahead = 4 if workers else None
+    return iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=ahead))
+
+

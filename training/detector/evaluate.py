@@ -1,0 +1,108 @@
+"""Detection figures on annotated frames, with the runtime's decoding and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from alpr_edge.data.index import read_index
+from alpr_edge.data.sample import Sample, Split
+from alpr_edge.decode import decode_boxes, decode_corners, grid, nms
+from alpr_edge.errors import DataError
+from alpr_edge.geometry import as_quad, letterbox
+from alpr_edge.metrics import FrameResult, corner_errors, detection_rates, measures_tightly
+from alpr_edge.types import Detection, Floats, Image
+
+HEIGHT, WIDTH = 384, 640
+"""Input size that the figures are measured at."""
+SURE, LOWEST, OVERLAP = 0.4, 0.05, 0.5
+"""Score of a detection that counts, lowest score for average precision, IoU of NMS."""
+
+
+def detections(
+    scores: Floats, distances: Floats, offsets: Floats, size: tuple[int, int], lowest: float
+) -> tuple[Floats, Floats, NDArray[np.floating]]:
+    """One picture's graph outputs (P,), (P, 4), (P, 8) as boxes (k, 4), corners (k, 4, 2) in
+    network pixels and scores (k,), best first."""
+    points, strides = grid(*size)
+    near = np.flatnonzero(scores >= lowest)
+    boxes = decode_boxes(points[near], strides[near], distances[near])
+    kept = nms(boxes, scores[near], OVERLAP)
+    corners = decode_corners(points[near], strides[near], offsets[near])
+    return boxes[kept], corners[kept], scores[near][kept]
+
+
+def detect(model: nn.Module, image: Image, lowest: float = LOWEST) -> list[Detection]:
+    """The plates of one BGR picture of any size, in its own pixels."""
+    canvas, mapping = letterbox(image, HEIGHT, WIDTH)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        outputs = model(torch.from_numpy(canvas)[None])
+    scores, distances, offsets = (output[0].float().numpy() for output in outputs)
+    boxes, corners, sure = detections(scores, distances, offsets, (HEIGHT, WIDTH), lowest)
+    found = []
+    for box, quad, score in zip(boxes, corners, sure.tolist(), strict=True):
+        x1, y1, x2, y2 = mapping.inverse(box.reshape(2, 2)).ravel().tolist()
+        found.append(
+            Detection(
+                box=(x1, y1, x2, y2), corners=as_quad(mapping.inverse(quad)), confidence=score
+            )
+        )
+    return found
+
+
+def figures(frames: Sequence[FrameResult]) -> dict[str, float]:
+    """Recall, precision and average precision over complete frames, and the tight sets' own:
+    recall at IoU 0.5 and 0.7 and the median corner error as a fraction of the plate's width."""
+    complete = [f for f in frames if f.sample.complete]
+    tight = [f for f in frames if measures_tightly(f.sample)]
+    sure = [_at_least(f, SURE) for f in complete]
+    sure_tight = [_at_least(f, SURE) for f in tight]
+    rates, errors = detection_rates(sure, 0.5), corner_errors(sure_tight)
+    precision_all = detection_rates(complete, 0.5).average_precision
+    corners = errors.quantile(0.5) if errors.n else 1.0
+    return {
+        "recall": rates.recall.value,
+        "precision": rates.precision.value,
+        "ap": precision_all,
+        "tight_recall_50": detection_rates(sure_tight, 0.5).recall.value,
+        "tight_recall_70": detection_rates(sure_tight, 0.7).recall.value,
+        "corner_median": corners,
+        "score": precision_all - corners,
+    }
+
+
+def _at_least(frame: FrameResult, lowest: float) -> FrameResult:
+    kept = [d for d in frame.detections if d.confidence >= lowest]
+    return FrameResult(sample=frame.sample, detections=kept)
+
+
+def load_frames(root: Path, split: Split) -> list[tuple[Sample, Image]]:
+    """The frames of a split with their decoded pictures.
+
+    Raises:
+        DataError: there is none, or one cannot be read.
+    """
+    frames = []
+    for sample in read_index(root):
+        if sample.split is split and not sample.crop:
+            image = cv2.imread(str(sample.path), cv2.IMREAD_COLOR)
+            if image is None:
+                raise DataError(f"{sample.path}: cannot be read; copy the data folder again")
+            frames.append((sample, np.asarray(image, np.uint8)))
+    if not frames:
+        raise DataError(f"{root}: no frame of split {split}; check --data")
+    return frames
+
+
+def evaluate(model: nn.Module, frames: Sequence[tuple[Sample, Image]]) -> dict[str, float]:
+    """:func:`figures` of a model in evaluation mode on decoded frames."""
+    model.eval()
+    return figures(
+        [FrameResult(sample=s, detections=detect(model, image)) for s, image in frames]
+    )

@@ -1,0 +1,175 @@
+"""The detector: MobileNetV4 backbone, BiFPN neck, one-point-a-cell head for score, box, corners.
+
+EfficientDet (Tan et al. 2020) section 3 for the neck, GFL (Li et al. 2020) and SCRFD (Guo et al.
+2021) for the head. Legend: N batch, P cells of strides 8, 16, 32 one after the other, B bins of
+a box side's distribution. Distances and offsets are in units of the cell's stride.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from alpr_edge.decode import STRIDES
+from training.detector.loss import LossConfig, detection_loss
+from training.detector.mobilenetv4 import CONV_MEDIUM, CONV_SMALL, Depthwise, MobileNetV4
+
+MEAN_BGR, STD_BGR = (0.406, 0.456, 0.485), (0.225, 0.224, 0.229)
+"""ImageNet's statistics, in the order of our pixels."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DetectorConfig:
+    """Everything that shapes the network."""
+
+    backbone: Literal["conv_small", "conv_medium"] = "conv_small"
+    channels: int = 64
+    bifpn_layers: int = 2
+    head_layers: int = 2
+    bins: int = 17
+    """A box side is the expectation over distances 0, 1 .. bins - 1 strides (GFL section 3.2)."""
+
+
+def _separable(inputs: int, out: int) -> nn.Sequential:
+    return nn.Sequential(
+        Depthwise(inputs, 3),
+        nn.Conv2d(inputs, out, 1, bias=False),
+        nn.BatchNorm2d(out),
+        nn.ReLU(),
+    )
+
+
+class _Fuse(nn.Module):
+    """Fast normalised fusion of maps of one size, then a separable convolution."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(inputs))
+        self.conv = _separable(channels, channels)
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        weight = torch.relu(self.weight)
+        weight = weight / (weight.sum() + 1e-4)
+        fused = maps[0] * weight[0]
+        for index, other in enumerate(maps[1:], 1):
+            fused = fused + other * weight[index]
+        return self.conv(fused)
+
+
+def _up(x: Tensor) -> Tensor:
+    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def _down(x: Tensor) -> Tensor:
+    return functional.max_pool2d(x, 3, stride=2, padding=1)
+
+
+class BiFPNLayer(nn.Module):
+    """One top-down and one bottom-up pass over the maps of strides 8, 16, 32."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.middle_down, self.fine = _Fuse(2, channels), _Fuse(2, channels)
+        self.middle, self.coarse = _Fuse(3, channels), _Fuse(2, channels)
+
+    def forward(self, p8: Tensor, p16: Tensor, p32: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        middle = self.middle_down(p16, _up(p32))
+        out8 = self.fine(p8, _up(middle))
+        out16 = self.middle(p16, middle, _down(out8))
+        return out8, out16, self.coarse(p32, _down(out16))
+
+
+class Head(nn.Module):
+    """One level's tower; a cell's outputs are its score logit, 4 B bin logits and 8 offsets."""
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__()
+        channels = config.channels
+        self.tower = nn.Sequential(
+            *[_separable(channels, channels) for _ in range(config.head_layers)]
+        )
+        self.predict = nn.Conv2d(channels, 1 + 4 * config.bins + 8, 1)
+        nn.init.normal_(self.predict.weight, std=0.01)
+        nn.init.zeros_(self.predict.bias)
+        with torch.no_grad():  # focal loss section 4.1: begin with "nothing here"
+            self.predict.bias[0] = -math.log((1 - 0.01) / 0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.tower(x)
+        with torch.autocast(x.device.type, enabled=False):  # offsets need more than bf16's 8 bits
+            x = self.predict(x.float())
+        return x.permute(0, 2, 3, 1).flatten(1, 2)  # (N, cells, 1 + 4 B + 8)
+
+
+class Detector(nn.Module):
+    """The trained module is the exported module; see :meth:`forward` for the contract."""
+
+    mean: Tensor
+    std: Tensor
+    distances: Tensor
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__()
+        self.config = config
+        table = CONV_SMALL if config.backbone == "conv_small" else CONV_MEDIUM
+        self.backbone = MobileNetV4(table)
+        self.laterals = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(c, config.channels, 1, bias=False), nn.BatchNorm2d(config.channels)
+            )
+            for c in self.backbone.channels
+        )
+        self.neck = nn.ModuleList(
+            BiFPNLayer(config.channels) for _ in range(config.bifpn_layers)
+        )
+        self.heads = nn.ModuleList(Head(config) for _ in STRIDES)
+        self.register_buffer("mean", torch.tensor(MEAN_BGR) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(STD_BGR) * 255, persistent=False)
+        bins = torch.arange(config.bins, dtype=torch.float32)
+        self.register_buffer("distances", bins, persistent=False)
+
+    def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pictures (N, H, W, 3) uint8 BGR, sides multiples of 32, to score logits (N, P),
+        bin logits (N, P, 4, B) of left top right bottom, and corner offsets (N, P, 8)."""
+        x = (images.float() - self.mean) / self.std
+        maps = self.backbone(x.permute(0, 3, 1, 2))
+        maps = tuple(lateral(m) for lateral, m in zip(self.laterals, maps, strict=True))
+        for layer in self.neck:
+            maps = layer(*maps)
+        cells = torch.cat([head(m) for head, m in zip(self.heads, maps, strict=True)], dim=1)
+        logits, bins, offsets = cells.split((1, 4 * self.config.bins, 8), dim=2)
+        return logits.squeeze(2), bins.unflatten(2, (4, self.config.bins)), offsets
+
+    def expect(self, bins: Tensor) -> Tensor:
+        """Bin logits (..., B) to the expected distance (...), in strides."""
+        return (bins.softmax(-1) * self.distances).sum(-1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pictures (N, H, W, 3) uint8 BGR to ``scores`` (N, P) in 0..1, ``distances`` (N, P, 4)
+        and ``offsets`` (N, P, 8): what :mod:`alpr_edge.decode` takes."""
+        logits, bins, offsets = self.raw(images)
+        return logits.sigmoid(), self.expect(bins), offsets
+
+    def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses of a batch of :mod:`training.detector.data`; ``loss`` is their sum."""
+        logits, bins, offsets = self.raw(batch["images"])
+        with torch.autocast(logits.device.type, enabled=False):
+            return detection_loss(
+                logits.float(), bins.float(), self.expect(bins.float()), offsets.float(),
+                batch, LossConfig(),
+            )
+
+
+def detector_edge() -> Detector:
+    """The detector we ship: MobileNetV4-Conv-Small, about 1.1 GMAC at 640 x 384."""
+    return Detector(DetectorConfig())
+
+
+def detector_medium() -> Detector:
+    """The larger one, for teaching: MobileNetV4-Conv-Medium, 96 channels, 3 BiFPN layers."""
+    return Detector(DetectorConfig(backbone="conv_medium", channels=96, bifpn_layers=3))

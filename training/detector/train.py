@@ -1,0 +1,50 @@
+"""Training of the detector: the named sizes, the recipe, and the call of the loop."""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+
+import torch
+
+from alpr_edge.data.sample import Split
+from alpr_edge.errors import UsageError
+from training.checkpoint import load_weights
+from training.detector.data import DataConfig, FrameDataset, batches
+from training.detector.evaluate import evaluate, load_frames
+from training.detector.model import Detector, detector_edge, detector_medium
+from training.loop import LoopConfig, seed_everything, train
+
+VARIANTS = {"edge": detector_edge, "medium": detector_medium}
+STEPS = 30_000
+
+
+def _model(variant: str, start: Path | None) -> Detector:
+    if variant not in VARIANTS:
+        raise UsageError(f"variant {variant!r}: the detector has {', '.join(VARIANTS)}")
+    model = VARIANTS[variant]().to(memory_format=torch.channels_last)
+    if start:
+        model.load_state_dict(load_weights(start).state)
+    return model
+
+
+def run(
+    data: Path, run_dir: Path, *, variant: str = "edge", minutes: float | None = None,
+    steps: int = STEPS, threads: int = 2, workers: int = 1, start: Path | None = None,
+    resume: bool = True,
+) -> None:
+    """Train on the frames of split train, choose on dev; see :func:`training.loop.train`."""
+    torch.set_num_threads(threads)
+    loop = LoopConfig(steps=steps, minutes=minutes, lr=1e-3, choose="score")
+    seed_everything(loop.seed)
+    model = _model(variant, start)
+    config = DataConfig()
+    seed = int(time.time())  # a resumed run must not see the same pictures again
+    dataset = FrameDataset(data, config, seed=seed)
+    dev = load_frames(data, Split.DEV)
+    train(
+        model, batches(dataset, workers), loop, run_dir,
+        functools.partial(evaluate, frames=dev), task="detector", resume=resume,
+        notes={"data": config.__dict__, "data_seed": seed},
+    )

@@ -1,0 +1,1 @@
+"""The reader: MaskOCR on vertical patches of a rectified plate."""

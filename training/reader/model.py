@@ -1,0 +1,286 @@
+"""MaskOCR (Lyu et al. 2022): a ViT over vertical patches, character queries, one linear layer.
+
+Legend: N batch, L tokens (bands x columns), D width, T slots, C classes (0 = pad = CTC blank).
+
+Two departures from the paper, both for small networks and two-row plates: patches may be half the
+plate's height (``bands=2``, the upper band's tokens first, so token order is text order on plates
+of one and of two rows), and a small convolutional stem may embed them. An auxiliary CTC loss on the
+encoder's tokens speeds learning up and is not part of the exported graph.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alpr_edge.alphabet import CLASSES, PAD, SLOTS
+from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
+
+IGNORE = -1
+"""Row label of a plate whose number of rows is unknown."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReaderConfig:
+    """Size of a reader; see the named variants below."""
+
+    width: int
+    heads: int
+    encoder_layers: int
+    decoder_layers: int
+    mlp_ratio: int = 4
+    dropout: float = 0.1
+    bands: int = 2
+    patch_width: int = 8
+    stem: tuple[int, ...] = ()
+    """Channels of the convolutional stem's stages (each halves the picture); () = linear patches."""
+    ctc_weight: float = 1.0
+    rows_weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
+        if self.stem and 2 ** len(self.stem) != self.patch_width:
+            raise ValueError(f"{len(self.stem)} stem stages make patches {2 ** len(self.stem)} "
+                             f"pixels wide, patch_width is {self.patch_width}")
+
+    @property
+    def columns(self) -> int:
+        """Tokens along a band."""
+        return PLATE_WIDTH // self.patch_width
+
+    @property
+    def tokens(self) -> int:
+        """L, all tokens."""
+        return self.bands * self.columns
+
+
+class ConvBlock(nn.Sequential):
+    """3x3 convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int | tuple[int, int] = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class PatchEmbedding(nn.Module):
+    """Plate (N, 3, 48, 192) to tokens (N, L, D), upper band first, left to right."""
+
+    def __init__(self, config: ReaderConfig) -> None:
+        super().__init__()
+        patch = PLATE_HEIGHT // config.bands, config.patch_width
+        layers: list[nn.Module] = []
+        inputs = 3
+        for index, channels in enumerate(config.stem):
+            layers.append(ConvBlock(inputs, channels, 2))
+            if index:
+                layers.append(ConvBlock(channels, channels))
+            inputs = channels
+        reduction = 2 ** len(config.stem)
+        patch = patch[0] // reduction, patch[1] // reduction
+        layers.append(nn.Conv2d(inputs, config.width, patch, patch))
+        self.layers = nn.Sequential(*layers)
+        self.position = nn.Parameter(torch.randn(1, config.tokens, config.width) * 0.02)
+
+    def forward(self, plates: Tensor) -> Tensor:
+        features = self.layers(plates)  # (N, D, bands, columns)
+        return features.flatten(2).transpose(1, 2) + self.position  # (N, L, D)
+
+
+class Attention(nn.Module):
+    """Multi-head attention of queries (N, Q, D) on a context (N, L, D).
+
+    Written out: on CPUs the fused kernel's backward pass is several times slower at these sizes.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = (width // heads) ** -0.5
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (N, heads, length, D / heads)
+
+    def forward(self, queries: Tensor, context: Tensor) -> Tensor:
+        key, value = self.key_value(context).chunk(2, dim=-1)
+        query = self.split(self.query(queries)) * self.scale
+        weights = (query @ self.split(key).transpose(-1, -2)).softmax(dim=-1)  # (N, heads, Q, L)
+        mixed = weights.to(value.dtype) @ self.split(value)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+def mlp(config: ReaderConfig) -> nn.Sequential:
+    """The two-layer network of a transformer block."""
+    return nn.Sequential(
+        nn.Linear(config.width, config.mlp_ratio * config.width),
+        nn.GELU(),
+        nn.Dropout(config.dropout),
+        nn.Linear(config.mlp_ratio * config.width, config.width),
+    )
+
+
+class EncoderBlock(nn.Module):
+    """Pre-norm transformer block (ViT)."""
+
+    def __init__(self, config: ReaderConfig) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(config.width)
+        self.attention = Attention(config.width, config.heads)
+        self.norm2 = nn.LayerNorm(config.width)
+        self.mlp = mlp(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm1(x)
+        x = x + self.dropout(self.attention(y, y))
+        return x + self.dropout(self.mlp(self.norm2(x)))
+
+
+class DecoderBlock(nn.Module):
+    """Queries look at each other, then at the encoder's tokens."""
+
+    def __init__(self, config: ReaderConfig) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(config.width)
+        self.self_attention = Attention(config.width, config.heads)
+        self.norm2 = nn.LayerNorm(config.width)
+        self.cross_attention = Attention(config.width, config.heads)
+        self.norm3 = nn.LayerNorm(config.width)
+        self.mlp = mlp(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
+        y = self.norm1(queries)
+        queries = queries + self.dropout(self.self_attention(y, y))
+        y = self.norm2(queries)
+        queries = queries + self.dropout(self.cross_attention(y, tokens))
+        return queries + self.dropout(self.mlp(self.norm3(queries)))
+
+
+class Encoder(nn.Module):
+    """Plates (N, 3, 48, 192) in about -1..1 to normalised tokens (N, L, D)."""
+
+    def __init__(self, config: ReaderConfig) -> None:
+        super().__init__()
+        self.embed = PatchEmbedding(config)
+        self.blocks = nn.ModuleList(EncoderBlock(config) for _ in range(config.encoder_layers))
+        self.norm = nn.LayerNorm(config.width)
+
+    def forward(self, plates: Tensor) -> Tensor:
+        tokens = self.embed(plates)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.norm(tokens)
+
+
+class Reader(nn.Module):
+    """The whole reader. ``forward`` is the exported graph."""
+
+    def __init__(self, config: ReaderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.queries = nn.Parameter(torch.randn(1, SLOTS, config.width) * 0.02)
+        self.decoder = nn.ModuleList(DecoderBlock(config) for _ in range(config.decoder_layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, CLASSES)
+        self.rows = nn.Linear(config.width, 2)
+        self.ctc = nn.Linear(config.width, CLASSES)
+        self.apply(initialize)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Plates (N, 48, 192, 3) uint8 BGR to ``logits`` (N, T, C) and ``rows`` (N, 2)."""
+        return self.decode(self.encode(image))
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Plates (N, 48, 192, 3) uint8 BGR to tokens (N, L, D)."""
+        plates = image.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1.0
+        return self.encoder(plates)
+
+    def decode(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (N, L, D) to ``logits`` (N, T, C) and ``rows`` (N, 2)."""
+        queries = self.queries.expand(tokens.shape[0], -1, -1)
+        for block in self.decoder:
+            queries = block(queries, tokens)
+        return self.head(self.norm(queries)), self.rows(tokens.mean(dim=1))
+
+    def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Losses of a batch: ``image`` (N, 48, 192, 3) uint8, ``text`` (N, T) class indices,
+        ``rows`` (N,) 0 = one row, 1 = two rows, IGNORE = unknown."""
+        tokens = self.encode(batch["image"])
+        logits, rows = self.decode(tokens)
+        losses = {
+            "slots": F.cross_entropy(logits.flatten(0, 1).float(), batch["text"].flatten()),
+            "ctc": ctc_loss(self.ctc(tokens).float(), batch["text"]),
+            "rows": rows_loss(rows.float(), batch["rows"]),
+        }
+        total = (
+            losses["slots"]
+            + self.config.ctc_weight * losses["ctc"]
+            + self.config.rows_weight * losses["rows"]
+        )
+        return {"loss": total, **{name: value.detach() for name, value in losses.items()}}
+
+
+def ctc_loss(logits: Tensor, text: Tensor) -> Tensor:
+    """CTC of token logits (N, L, C) against padded texts (N, T), a mean per character."""
+    lengths = (text != PAD).sum(dim=1)
+    steps = torch.full_like(lengths, logits.shape[1])
+    return F.ctc_loss(
+        logits.log_softmax(dim=-1).transpose(0, 1), text, steps, lengths,
+        blank=PAD, zero_infinity=True,
+    )
+
+
+def rows_loss(logits: Tensor, rows: Tensor) -> Tensor:
+    """Cross entropy where the number of rows is known; 0 where it nowhere is."""
+    known = (rows != IGNORE).sum().clamp(min=1)
+    return F.cross_entropy(logits, rows, ignore_index=IGNORE, reduction="sum") / known
+
+
+def initialize(module: nn.Module) -> None:
+    """ViT initialisation: linear layers Xavier, biases zero."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+
+
+def reader_edge() -> Reader:
+    """What we ship: convolutional stem, width 192, 4 + 2 layers, two bands of 24 tokens."""
+    return Reader(
+        ReaderConfig(
+            width=192, heads=6, encoder_layers=4, decoder_layers=2, stem=(32, 64, 128), dropout=0.0
+        )
+    )
+
+
+def reader_seed() -> Reader:
+    """The origin's size: linear patches, width 624, 8 + 6 layers, 12 heads, dropout 0.25."""
+    return Reader(
+        ReaderConfig(
+            width=624, heads=12, encoder_layers=8, decoder_layers=6, dropout=0.25,
+            bands=1, patch_width=4,
+        )
+    )
+
+
+def reader_tiny() -> Reader:
+    """For tests: seconds to train, reads nothing useful."""
+    return Reader(
+        ReaderConfig(
+            width=32, heads=2, encoder_layers=1, decoder_layers=1, stem=(8, 8, 16), dropout=0.0
+        )
+    )
+
+
+VARIANTS = {"edge": reader_edge, "seed": reader_seed, "tiny": reader_tiny}

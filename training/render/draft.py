@@ -1,0 +1,18 @@
+"""What a style function returns: the drawn plate before ageing, and its truth."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from training.render.canvas import Canvas
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """A plate drawn but not aged; ``text`` is without separators, upper row first."""
+
+    canvas: Canvas
+    text: str
+    rows: int
+    kind: str
+    country: str

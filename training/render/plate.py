@@ -1,0 +1,118 @@
+"""A rendered plate and the styles it comes in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from alpr_edge.alphabet import fits
+from alpr_edge.errors import DataError, UsageError
+from alpr_edge.types import Image
+from training.render import chinese, latin
+from training.render.canvas import finish
+from training.render.draft import Draft
+from training.render.material import RenderMaterial
+
+Draw = Callable[[RenderMaterial, np.random.Generator], Draft]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RenderedPlate:
+    """A flat plate, cut exactly at its outer edge, and its truth.
+
+    ``image`` BGR uint8 (H, W, 3); ``text`` without separators, upper row first; ``kind`` the colour
+    of a Chinese plate or ``"latin"``; ``style`` the name in :data:`STYLES`.
+    """
+
+    image: Image
+    text: str
+    rows: int
+    kind: str
+    country: str
+    style: str
+
+
+CHINESE_STYLES: dict[str, tuple[Draw, float]] = {
+    "cn_blue": (chinese.blue, 15),
+    "cn_yellow": (chinese.yellow, 5),
+    "cn_yellow_two": (chinese.yellow_two_rows, 6),
+    "cn_trailer": (chinese.trailer, 4),
+    "cn_learner": (chinese.learner, 2.5),
+    "cn_motorcycle": (chinese.motorcycle, 2),
+    "cn_green_small": (chinese.green_small, 6),
+    "cn_green_large": (chinese.green_large, 3),
+    "cn_police": (chinese.police, 2.5),
+    "cn_army": (chinese.army, 1.5),
+    "cn_black": (chinese.black, 4),
+}
+LATIN_STYLES: dict[str, tuple[Draw, float]] = {
+    "eu": (latin.europe, 9),
+    "eu_two": (latin.europe_two_rows, 5),
+    "uk": (latin.britain, 3),
+    "uk_two": (latin.britain_two_rows, 1.5),
+    "us": (latin.america, 7),
+    "br": (latin.brazil, 3),
+    "br_two": (latin.brazil_two_rows, 1),
+    "mercosur": (latin.mercosur, 2.5),
+    "mercosur_two": (latin.mercosur_two_rows, 1),
+    "in": (latin.india, 3),
+    "in_two": (latin.india_two_rows, 3),
+    "vn": (latin.vietnam, 2),
+    "vn_two": (latin.vietnam_two_rows, 4),
+    "tn": (latin.tunisia, 2),
+    "id": (latin.indonesia, 2),
+    "world": (latin.world, 3.5),
+    "world_two": (latin.world_two_rows, 3),
+}
+STYLES: dict[str, tuple[Draw, float]] = CHINESE_STYLES | LATIN_STYLES
+"""Drawing function and sampling weight by name: half Chinese, half Latin."""
+
+
+def available_styles(material: RenderMaterial) -> dict[str, tuple[Draw, float]]:
+    """The styles that ``material`` can draw: without Chinese glyphs the Latin ones."""
+    return STYLES if material.chinese else LATIN_STYLES
+
+
+def render_plate(
+    material: RenderMaterial, rng: np.random.Generator, style: str | None = None
+) -> RenderedPlate:
+    """Draw one plate, of ``style`` or of a style drawn by weight.
+
+    Raises:
+        UsageError: there is no such style.
+        DataError: the style needs glyphs that ``material`` lacks.
+    """
+    styles = available_styles(material)
+    if style is None:
+        weights = np.array([weight for _, weight in styles.values()])
+        style = list(styles)[rng.choice(len(styles), p=weights / weights.sum())]
+    if style not in STYLES:
+        raise UsageError(f"unknown plate style {style!r}; allowed are {', '.join(STYLES)}")
+    if style not in styles:
+        raise DataError(
+            f"style {style!r} needs the glyphs of Chinese plates, which were not found; give the "
+            "data folder that holds render/cn/font_model"
+        )
+    draft = styles[style][0](material, rng)
+    if not fits(draft.text):
+        raise ValueError(f"style {style!r} made the text {draft.text!r}, which no reader answers")
+    return RenderedPlate(
+        image=finish(draft.canvas, material, rng),
+        text=draft.text,
+        rows=draft.rows,
+        kind=draft.kind,
+        country=draft.country,
+        style=style,
+    )
+
+
+def rendered_eval(
+    material: RenderMaterial, n_per_style: int, seed: int
+) -> Iterator[RenderedPlate]:
+    """The same plates on every call: ``n_per_style`` of each available style, style by style."""
+    for number, style in enumerate(available_styles(material)):
+        rng = np.random.default_rng((seed, number))
+        for _ in range(n_per_style):
+            yield render_plate(material, rng, style)

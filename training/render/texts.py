@@ -1,0 +1,47 @@
+"""Random plate texts by pattern, and the texts of Chinese plates.
+
+A pattern's small letters stand for random characters: ``a`` a letter, ``n`` a digit, ``c`` a
+consonant, ``x`` a letter or digit. Everything else is itself; space ``-`` ``.`` ``*`` (a seal) are
+separators and ``|`` begins the second row.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from alpr_edge.alphabet import DIGITS, LATIN, PROVINCES
+
+SEPARATORS = " -.*|"
+CN_LETTERS = "".join(c for c in LATIN if c not in "IO")
+_CONSONANTS = "".join(c for c in LATIN if c not in "AEIOU")
+_CLASSES = {"a": LATIN, "n": DIGITS, "c": _CONSONANTS, "x": DIGITS + LATIN}
+
+
+def pick(rng: np.random.Generator, options: str) -> str:
+    """One random character of a string."""
+    return options[rng.integers(len(options))]
+
+
+def from_pattern(rng: np.random.Generator, pattern: str) -> str:
+    """A random text with its separators."""
+    return "".join(pick(rng, _CLASSES[c]) if c in _CLASSES else c for c in pattern)
+
+
+def plain(text: str) -> str:
+    """The text without separators: what a reader should answer."""
+    return "".join(c for c in text if c not in SEPARATORS)
+
+
+def chinese_serial(rng: np.random.Generator, length: int, letters: int = 2) -> str:
+    """Digits with up to ``letters`` letters (never I, O) anywhere; now and then one digit only."""
+    if rng.random() < 0.04:
+        return pick(rng, DIGITS) * length
+    serial = [pick(rng, DIGITS) for _ in range(length)]
+    for position in rng.permutation(length)[: rng.integers(letters + 1)]:
+        serial[position] = pick(rng, CN_LETTERS)
+    return "".join(serial)
+
+
+def chinese_prefix(rng: np.random.Generator) -> str:
+    """Province and city letter, every province equally often."""
+    return pick(rng, PROVINCES) + pick(rng, CN_LETTERS)

@@ -8,7 +8,6 @@ MAX_PIXELS = 2**28
 """Largest picture OpenCV may decode: 268 megapixels, 0.8 GB as BGR."""
 
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
-os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 from alpr_edge.errors import LibraryError  # noqa: E402
 

@@ -22,6 +22,7 @@ _FORMATS = ("table", "json", "jsonl", "csv")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns one of :class:`~alpr_edge.errors.ExitCode`."""
     options = _parser().parse_args(arguments)
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")  # one line a bad picture, and it is ours
     for stream in (sys.stdout, sys.stderr):  # plates are Chinese, whatever the locale says
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -64,7 +65,8 @@ def read(options: argparse.Namespace) -> ExitCode:
                     _save_annotated(annotated, file, result)
     except KeyboardInterrupt:
         interrupted = True
-    writer.close()
+    finally:
+        writer.close()
     if annotated:
         _say(f"annotated pictures are in {annotated.folder}")
     if options.verdict and timings:
@@ -155,14 +157,18 @@ def _save_annotated(annotated: _Annotated, file: str, result: Result) -> None:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _progress(files: Sequence[str]) -> Iterable[str]:
+def _progress(files: Sequence[str]) -> Iterator[str]:
     """The files, with a bar on stderr where somebody looks at it."""
     if len(files) < 2 or not sys.stderr.isatty():
-        return files
+        yield from files
+        return
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
-    return track(files, "reading", console=Console(stderr=True), transient=True)
+    with Progress(
+        console=Console(stderr=True), transient=True, redirect_stdout=False
+    ) as progress:
+        yield from progress.track(files, description="reading")
 
 
 def _say(message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,10 @@ SUFFIXES = frozenset((
     ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
 ))
 """What counts as a picture when a folder is read; a file named itself may be called anything."""
+
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""The next marker; within compressed data 0xff is followed by 0 or a restart marker."""
+_JPEG_END = 0xD9
 
 
 def load_image(path: str | os.PathLike[str]) -> Image:
@@ -41,6 +46,8 @@ def load_image(path: str | os.PathLike[str]) -> Image:
         raise ImageError(f"{file}: cannot be read: {error.strerror}") from error
     if not data:
         raise ImageError(f"{file}: the file is empty (0 bytes)")
+    if _cut_short(data):
+        raise ImageError(f"{file}: the file is cut short: {len(data)} bytes and no end marker")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -83,6 +90,21 @@ def _check_side(image: Image, where: str) -> Image:
             f"{where}{width} x {height} pixels; no side may exceed {MAX_SIDE}: cut or shrink it"
         )
     return image
+
+
+def _cut_short(data: bytes) -> bool:
+    """Whether a JPEG or PNG lacks its end; decoders may fill what is missing with grey."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return b"IEND" not in data
+    if not data.startswith(b"\xff\xd8\xff"):
+        return False
+    position = 2
+    while marker := _JPEG_MARKER.search(data, position):
+        if data[marker.start() + 1] == _JPEG_END:
+            return False
+        length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+        position = marker.end() + length  # of a segment: a thumbnail in it has an end of its own
+    return True
 
 
 def _refusal(file: Path, error: str) -> str:

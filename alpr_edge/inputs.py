@@ -17,7 +17,7 @@ def find_pictures(paths: Sequence[str]) -> list[str]:
     file that is missing stays in the list, to be reported with the unreadable ones.
 
     Raises:
-        UsageError: there is no picture at all.
+        UsageError: there is no picture at all, or a folder cannot be listed.
     """
     found: list[str] = []
     for path in paths:
@@ -32,7 +32,10 @@ def find_pictures(paths: Sequence[str]) -> list[str]:
 
 def _expand(path: str) -> list[str]:
     if Path(path).is_dir():
-        files = (file for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES)
+        try:
+            files = [file for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES]
+        except OSError as error:
+            raise UsageError(f"folder {path} cannot be listed: {error.strerror}") from error
         return sorted(str(file) for file in files if file.is_file())
     if not Path(path).exists() and glob.has_magic(path):
         return sorted(f for f in glob.glob(path, recursive=True) if Path(f).is_file())

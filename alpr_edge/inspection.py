@@ -19,7 +19,8 @@ def _facts(manifest: Manifest) -> Iterator[str]:
     yield f"  precision   {manifest.precision} weights, {manifest.inference_precision} arithmetic"
     spec = manifest.input
     shape = " x ".join("N" if side < 0 else str(side) for side in spec.shape)
-    yield f"  input       {spec.name}: {spec.dtype} {shape} {spec.layout} {spec.colour}, {spec.resize}"
+    pixels = f"{spec.dtype} {shape} {spec.layout} {spec.colour}"
+    yield f"  input       {spec.name}: {pixels}, {spec.resize}"
     for output in manifest.outputs:
         yield f"  output      {output.name} ({', '.join(output.axes)})"
     for name, value in dataclasses.asdict(manifest.decode).items():

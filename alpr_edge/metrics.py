@@ -84,9 +84,14 @@ class Ratio:
         return self.k / self.n if self.n else math.nan
 
     def interval(self) -> Interval:
-        """95 % percentile bootstrap interval over the items; NaN for n = 0."""
+        """95 % percentile bootstrap interval over the items; NaN for n = 0.
+
+        For k = 0, where a bootstrap would claim certainty, the exact Poisson interval.
+        """
         if not self.n:
             return math.nan, math.nan
+        if not self.k:
+            return 0.0, -math.log(0.025) / self.n
         picks = _resamples(len(self.counts))
         counts, sizes = np.array(self.counts)[picks].sum(1), np.array(self.sizes)[picks].sum(1)
         return _middle95(counts / sizes)

@@ -112,7 +112,7 @@ class Csv:
 
     def write(self, record: Record) -> None:
         """Write the rows of one picture."""
-        common = {key: record[key] for key in ("file", "error", "width", "height") if key in record}
+        common: Record = {key: record[key] for key in CSV_COLUMNS[:4] if key in record}
         common |= {f"ms_{stage}": ms for stage, ms in record.get("ms", {}).items()}
         for plate in record.get("plates") or [{}]:
             self._rows.writerow(common | _plate_cells(plate))
@@ -157,7 +157,9 @@ class PlateTable:
 
     def close(self) -> None:
         """Print the table."""
-        self._console.print(self._table)
+        with self._console.capture() as text:  # printing itself, rich would exit on a broken pipe
+            self._console.print(self._table)
+        self._console.file.write(text.get())
         self._console.file.flush()
 
 

@@ -82,7 +82,8 @@ def load(data: Path, split: str, limit: int | None) -> tuple[list[Sample], list[
         if limit is None or counts[sample.dataset, sample.crop] <= limit:
             (crops if sample.crop else frames).append(sample)
     if not frames and not crops:
-        raise DataError(f"{data} has no pictures of split {split}; it has {dict(splits)}")
+        present = ", ".join(f"{name}: {count}" for name, count in splits.items()) or "none at all"
+        raise DataError(f"{data} has no pictures of split {split}; it has {present}")
     return frames, crops
 
 
@@ -259,7 +260,7 @@ def _entry(models: Sequence[Figure]) -> dict[str, Any]:
 
 def _number(figure: Figure) -> dict[str, Any]:
     if isinstance(figure, float):
-        return {"value": figure}
+        return {"value": figure} if math.isfinite(figure) else {}
     if isinstance(figure, list):
         figure = Rate.of(figure)
     low, high = figure.interval()
@@ -309,9 +310,9 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
             lambda done, total: progress.update(task, advance=done, total=total),
         )
     report |= {"isa": named, "machine": platform.processor() or platform.machine()}
-    show(report)
     if options.out:
         _write(report, options.out)
+    show(report)
     return ExitCode.OK
 
 

@@ -12,6 +12,8 @@ from alpr_edge import metrics
 
 _FILE_WIDTH = 160
 """Columns where stdout is no terminal."""
+_SHARES, _COUNTS = ".1%", ".3f"
+_COUNTED = ("false_per_picture",)
 TITLES = {
     "recall_50": "Plates found, IoU > 0.5 (recall)",
     "precision_50": "Detections that are plates, IoU > 0.5 (precision)",
@@ -33,32 +35,32 @@ def tables(report: dict[str, Any]) -> Iterator[Table]:
     for name, groups in report["metrics"].items():
         if not groups:
             continue
+        scale = _COUNTS if name in _COUNTED else _SHARES
         table = Table("", *names, title=TITLES[name], title_justify="left")
-        if len(names) == 2:
+        paired = any("paired" in entry for entry in groups.values())
+        if paired:
             table.add_column("second - first, paired")
         for group, entry in groups.items():
-            cells = [_cell(figure) for figure in entry["models"]]
-            if len(names) == 2:
-                cells.append(_difference(entry.get("paired")))
+            cells = [_cell(figure, scale) for figure in entry["models"]]
+            if paired:
+                cells.append(_difference(entry["paired"]))
             table.add_row(group, *cells)
         yield table
 
 
-def _cell(figure: dict[str, Any]) -> str:
+def _cell(figure: dict[str, Any], scale: str) -> str:
     if "value" not in figure:
         return "-"
     parts = [f"{figure['k']}/{figure['n']}"] if "k" in figure else []
-    parts.append(f"{100 * figure['value']:.1f} %")
+    parts.append(format(figure["value"], scale))
     if "low" in figure:
-        parts.append(f"({100 * figure['low']:.1f}..{100 * figure['high']:.1f})")
+        parts.append(f"({figure['low']:{scale}}..{figure['high']:{scale}})")
     if "p95" in figure:
-        parts.append(f"p95 {100 * figure['p95']:.1f} %, n {figure['n']}")
-    return " ".join(parts)
+        parts.append(f"p95 {figure['p95']:{scale}}, n {figure['n']}")
+    return "  ".join(parts)
 
 
-def _difference(paired: dict[str, Any] | None) -> str:
-    if paired is None:
-        return ""
+def _difference(paired: dict[str, Any]) -> str:
     points, low, high = (100 * paired[key] for key in ("difference", "low", "high"))
     return (
         f"{points:+.1f} points ({low:+.1f}..{high:+.1f}), lost {paired['only_a']}, "

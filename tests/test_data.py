@@ -129,6 +129,12 @@ def test_csv_errors_name_the_line(tmp_path, content, message):
         list(read(file))
 
 
+def test_csv_of_another_encoding(tmp_path):
+    (tmp_path / "all.csv").write_bytes("image_path,plate_text,京\n".encode("gbk"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        read(tmp_path)
+
+
 def coco(**changes):
     keypoints = [value for x, y in QUAD for value in (x, y, 2)]
     annotation = {"image_id": 7, "category_id": 1, "bbox": [1, 2, 30, 10], "keypoints": keypoints}

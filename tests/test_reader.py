@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
 
+import cv2
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from alpr_edge.alphabet import CLASSES, PAD, SLOTS, encode  # noqa: E402
+from alpr_edge.data.index import read_index  # noqa: E402
+from alpr_edge.data.sample import Split  # noqa: E402
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH  # noqa: E402
 from training.augment import FRAME_RECIPE, PLATE_RECIPE, augment  # noqa: E402
-from training.reader.data import jitter  # noqa: E402
+from training.reader.data import (  # noqa: E402
+    PlateStream,
+    ReaderDataConfig,
+    batches,
+    jitter,
+    load_plates,
+)
 from training.reader.model import (  # noqa: E402
     IGNORE,
     PatchEmbedding,
@@ -139,3 +149,46 @@ def test_jitter_is_small_and_grows_with_strength() -> None:
     weak, strong = spread(0.5), spread(1.5)
     assert weak < strong
     assert spread(1.0) < 0.1 * 200
+
+
+def write_index(root, rows: list[dict], name: str) -> None:
+    (root / name).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
+def row(image: str, **facts) -> dict:
+    return {"image": image, "set": "drawn", "split": "train", "width": 200, "height": 100, **facts}
+
+
+def test_plates_come_from_crops_and_frames_and_drops_are_counted(tmp_path) -> None:
+    picture = np.full((100, 200, 3), 90, np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    quad = [[80, 40], [120, 42], [120, 60], [80, 58]]
+    plate = {"box": [80, 40, 120, 60], "corners": quad, "text": "AB12"}
+    write_index(tmp_path, [row("a.png", plates=[plate])], "frames.jsonl")
+    crops = [
+        row("a.png", text="皖A12345", rows=1),
+        row("a.png", text="MORETHANTENX"),
+        row("a.png", text=None),
+        row("a.png", text="AB1", split="val"),
+        row("missing.png", text="AB1"),
+    ]
+    write_index(tmp_path, crops, "crops.jsonl")
+    items, dropped = load_plates(read_index(tmp_path), Split.TRAIN)
+    assert [(item.text, item.rows) for item in items] == [("AB12", IGNORE), ("皖A12345", 0)]
+    assert sum(dropped.values()) == 2
+    frame, crop = items
+    np.testing.assert_allclose(frame.quads[0] + [70, 35], quad)  # cut with a quarter of margin
+    assert frame.image.shape[:2] == (30, 60)
+    np.testing.assert_allclose(crop.quads[0], [[0, 0], [200, 0], [200, 100], [0, 100]])
+
+
+def test_stream_is_seeded_and_makes_batches(tmp_path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((100, 200, 3), 90, np.uint8))
+    write_index(tmp_path, [row("a.png", text="AB12", rows=2)], "crops.jsonl")
+    items, _ = load_plates(read_index(tmp_path), Split.TRAIN)
+    config = ReaderDataConfig(rendered=0.0)
+    one, two = (next(batches(PlateStream(items, None, config, 3), 4, 0)) for _ in range(2))
+    assert torch.equal(one["image"], two["image"])
+    assert one["image"].shape == (4, PLATE_HEIGHT, PLATE_WIDTH, 3)
+    assert one["text"][0, :5].tolist() == [*encode("AB12")[:4], PAD]
+    assert one["rows"].tolist() == [1] * 4

@@ -57,12 +57,12 @@ class LoopConfig:
 def seed_everything(seed: int) -> None:
     """Seed Python, numpy and torch."""
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  (libraries below us may use the global generator)
+    np.random.seed(seed)
     torch.manual_seed(seed)
 
 
 def update_ema(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
-    """average ← decay · average + (1 - decay) · model; the decay ramps up over the first steps."""
+    """Average ← decay · average + (1 - decay) · model; the decay ramps up over the first steps."""
     decay = min(decay, (1 + step) / (10 + step))
     with torch.no_grad():
         for mean, value in zip(

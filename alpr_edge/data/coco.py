@@ -71,12 +71,9 @@ def _is_coco(file: Path) -> bool:
 
 
 def _split_word(file: Path) -> str:
-    """The word for a split in the name of the file or its folder, ``train`` without one."""
-    for name in (file.stem, file.parent.name):
-        words = re.findall("[a-z]+", name.lower())
-        if found := [word for word in words if word in SPLIT_NAMES]:
-            return str(found[-1])
-    return Split.TRAIN
+    """The word for a split in the file's name, or its folder's whole name; ``train`` without."""
+    words = [*re.findall("[a-z]+", file.stem.lower()), file.parent.name.lower()]
+    return next((word for word in words if word in SPLIT_NAMES), Split.TRAIN.value)
 
 
 def _samples(file: Path, content: dict[str, Any], root: Path, split: Split) -> Iterator[Sample]:

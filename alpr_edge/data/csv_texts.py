@@ -46,8 +46,11 @@ def read_csv(path: Path) -> Iterator[Sample]:
 
 
 def _columns(file: Path) -> list[str]:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        return next(csv.reader(lines), [])
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            return next(csv.reader(lines), [])
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: is not UTF-8 ({error.reason}); save it as UTF-8") from error
 
 
 def _rows(file: Path) -> list[dict[str, str]]:

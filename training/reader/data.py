@@ -170,7 +170,9 @@ def collate(rows: list[tuple[Image, np.ndarray, int]]) -> dict[str, torch.Tensor
     }
 
 
-def batches(stream: PlateStream, batch_size: int, workers: int) -> Iterator[dict[str, torch.Tensor]]:
+def batches(
+    stream: PlateStream, batch_size: int, workers: int
+) -> Iterator[dict[str, torch.Tensor]]:
     """Endless batches, made in ``workers`` processes beside the training."""
     loader = DataLoader(
         stream, batch_size, num_workers=workers, collate_fn=collate,

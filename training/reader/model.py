@@ -14,8 +14,8 @@ import dataclasses
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from alpr_edge.alphabet import CLASSES, PAD, SLOTS
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
@@ -37,7 +37,7 @@ class ReaderConfig:
     bands: int = 2
     patch_width: int = 8
     stem: tuple[int, ...] = ()
-    """Channels of the convolutional stem's stages (each halves the picture); () = linear patches."""
+    """Channels of the convolutional stem's halving stages; () means linear patches."""
     ctc_weight: float = 1.0
     rows_weight: float = 0.1
 
@@ -220,7 +220,7 @@ class Reader(nn.Module):
         tokens = self.encode(batch["image"])
         logits, rows = self.decode(tokens)
         losses = {
-            "slots": F.cross_entropy(logits.flatten(0, 1).float(), batch["text"].flatten()),
+            "slots": functional.cross_entropy(logits.flatten(0, 1).float(), batch["text"].flatten()),
             "ctc": ctc_loss(self.ctc(tokens).float(), batch["text"]),
             "rows": rows_loss(rows.float(), batch["rows"]),
         }
@@ -236,7 +236,7 @@ def ctc_loss(logits: Tensor, text: Tensor) -> Tensor:
     """CTC of token logits (N, L, C) against padded texts (N, T), a mean per character."""
     lengths = (text != PAD).sum(dim=1)
     steps = torch.full_like(lengths, logits.shape[1])
-    return F.ctc_loss(
+    return functional.ctc_loss(
         logits.log_softmax(dim=-1).transpose(0, 1), text, steps, lengths,
         blank=PAD, zero_infinity=True,
     )
@@ -245,7 +245,7 @@ def ctc_loss(logits: Tensor, text: Tensor) -> Tensor:
 def rows_loss(logits: Tensor, rows: Tensor) -> Tensor:
     """Cross entropy where the number of rows is known; 0 where it nowhere is."""
     known = (rows != IGNORE).sum().clamp(min=1)
-    return F.cross_entropy(logits, rows, ignore_index=IGNORE, reduction="sum") / known
+    return functional.cross_entropy(logits, rows, ignore_index=IGNORE, reduction="sum") / known
 
 
 def initialize(module: nn.Module) -> None:

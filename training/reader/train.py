@@ -14,7 +14,7 @@ from alpr_edge.alphabet import decode
 from alpr_edge.data.index import read_index
 from alpr_edge.data.sample import Split
 from training.checkpoint import load_weights
-from training.loop import LoopConfig, seed_everything, train
+from training.loop import Evaluate, LoopConfig, seed_everything, train
 from training.reader.data import (
     PlateItem,
     PlateStream,
@@ -46,7 +46,7 @@ def edge_recipe(minutes: float | None = None) -> ReaderRecipe:
     )
 
 
-def evaluator(items: list[PlateItem], batch_size: int = 64):  # noqa: ANN201
+def evaluator(items: list[PlateItem], batch_size: int = 64) -> Evaluate:
     """A function that reads ``items`` with a model: exact match pooled and per set."""
     plates = torch.from_numpy(np.stack([plain(item) for item in items]))
 

@@ -1,8 +1,49 @@
-"""``python -m training.render sheet|demo``."""
+"""``python -m training.render demo|sheet --data DATA --out PATH``."""
+
+from __future__ import annotations
+
+import argparse
 import sys
 from pathlib import Path
+
 import cv2
+
+from alpr_edge.errors import AlprEdgeError, ExitCode, OutputError
+from training.render.demo import write_demo
 from training.render.material import RenderMaterial
 from training.render.sheet import contact_sheet
-m = RenderMaterial.load(Path(sys.argv[1]), unclear=len(sys.argv) < 4)
-cv2.imwrite(sys.argv[2], contact_sheet(m))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    root = argparse.ArgumentParser(prog="python -m training.render", description=__doc__)
+    commands = root.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="write the demo pictures of the documentation")
+    sheet = commands.add_parser("sheet", help="write a picture of every plate style to look at")
+    for command in (demo, sheet):
+        command.add_argument("--data", type=Path, required=True, help="folder that holds render/")
+        command.add_argument("--out", type=Path, required=True)
+    sheet.add_argument("--seed", type=int, default=0)
+    return root
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        if options.command == "demo":
+            material = RenderMaterial.load(options.data, unclear=False)
+            for path in write_demo(material, options.out):
+                print(f"{path} {path.stat().st_size / 1000:.0f} kB")
+        else:
+            material = RenderMaterial.load(options.data)
+            if not cv2.imwrite(str(options.out), contact_sheet(material, seed=options.seed)):
+                raise OutputError(f"cannot write {options.out}: does its folder exist?")
+    except (AlprEdgeError, cv2.error) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code if isinstance(error, AlprEdgeError) else ExitCode.OUTPUT
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

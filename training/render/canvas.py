@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from alpr_edge.types import Image
+from alpr_edge.types import Floats, Image
 from training.render.material import GLYPH_HEIGHT, Font, Mask, RenderMaterial, word
 
 Colour = tuple[int, int, int]
@@ -121,6 +121,7 @@ def draw_line(
     x = left + (width - total * factor) / 2
     seals = []
     drift = rng.normal(0, 0.012 * height, (len(text), 2))
+    slant = rng.uniform(-0.3, 0.1) if rng.random() < 0.08 else 0.0
     for character, cell, (dx, dy) in zip(text, cells, drift, strict=True):
         middle = x + cell * factor / 2
         if character in _GAPS:
@@ -128,13 +129,23 @@ def draw_line(
             if character == "*":
                 seals.append((middle, top + height / 2, height))
         else:
-            mask = font.glyphs[character]
+            mask = _slanted(font.glyphs[character], slant)
             w = mask.shape[1] * stretch * height / GLYPH_HEIGHT * factor
             canvas.stamp(
                 mask, round(middle - w / 2 + dx), round(top + dy), round(w), round(height), colour
             )
         x += (cell + gap) * factor
     return [(a / canvas.scale, b / canvas.scale, c / canvas.scale) for a, b, c in seals]
+
+
+def _slanted(mask: Mask, slant: float) -> Mask:
+    """The glyph leaning by ``slant`` of its height, to the right where it is negative."""
+    if slant == 0:
+        return mask
+    extra = abs(slant) * mask.shape[0]
+    matrix = np.array([[1, slant, max(0.0, -slant) * mask.shape[0]], [0, 1, 0]], np.float32)
+    size = round(mask.shape[1] + extra), mask.shape[0]
+    return np.asarray(cv2.warpAffine(mask, matrix, size), np.uint8)
 
 
 def _separator(
@@ -151,13 +162,18 @@ def _separator(
         cv2.circle(layer, centre, round(r), 255, -1, cv2.LINE_AA)
 
 
-def finish(canvas: Canvas, material: RenderMaterial, rng: np.random.Generator) -> Image:
-    """Lay the inks on the base and age the plate: stroke width, embossing, dirt, light, blur."""
+def finish(
+    canvas: Canvas, material: RenderMaterial, rng: np.random.Generator, wear: float = 1.0
+) -> Image:
+    """Lay the inks on the base and age the plate: stroke width, embossing, dirt, light, blur.
+
+    ``wear`` scales how often paint is faded, plates are dirty, shaded by an edge or blurred.
+    """
     _base_wear(canvas, material, rng)
     height, width = canvas.image.shape[:2]
     picture = canvas.image.astype(np.float32)
     relief = np.zeros((height, width), np.float32)
-    thickness, faded = rng.normal(0, 22), rng.random() < 0.12
+    thickness, faded = rng.normal(0, 22), rng.random() < 0.12 * wear
     for colour, mask in canvas.inks.items():
         alpha = _stroke(mask, thickness)
         if faded:
@@ -166,21 +182,21 @@ def finish(canvas: Canvas, material: RenderMaterial, rng: np.random.Generator) -
         picture += (np.array(colour, np.float32) - picture) * alpha[..., None]
     if rng.random() < 0.6:
         picture += _emboss(relief, rng)[..., None]
-    _dirt(picture, material, rng)
-    _light(picture, rng)
-    if rng.random() < 0.3:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.6))
+    _dirt(picture, material, rng, wear)
+    _light(picture, rng, wear)
+    if rng.random() < 0.3 * wear:
+        cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.6), picture)
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def _stroke(mask: Mask, thickness: float) -> np.ndarray:
+def _stroke(mask: Mask, thickness: float) -> Floats:
     """The mask as 0..1 float32 with strokes made thicker (positive) or thinner."""
     soft = cv2.GaussianBlur(mask, (0, 0), max(0.6, mask.shape[0] / 100))
     table = np.clip((np.arange(256, dtype=np.float32) - 127 + thickness * 2) / 110 + 0.5, 0, 1)
     return np.asarray(table[soft])
 
 
-def _emboss(relief: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _emboss(relief: Floats, rng: np.random.Generator) -> Floats:
     """Light on one side of the raised strokes and shadow on the other, in grey levels."""
     dx, dy = (int(v) for v in rng.integers(-2, 3, 2))
     shifted = np.roll(relief, (dy, dx), (0, 1))
@@ -203,12 +219,14 @@ def _base_wear(canvas: Canvas, material: RenderMaterial, rng: np.random.Generato
             cv2.circle(canvas.image, centre, radius, colour, -1, cv2.LINE_AA)
 
 
-def _dirt(picture: np.ndarray, material: RenderMaterial, rng: np.random.Generator) -> None:
+def _dirt(
+    picture: Floats, material: RenderMaterial, rng: np.random.Generator, wear: float
+) -> None:
     """Mud or dust in patches, in place, on a quarter of the plates; fine grain on all."""
     height, width = picture.shape[:2]
     grain = material.noise_patch(rng, height, width)
     picture += ((grain - 0.5) * rng.uniform(2, 22))[..., None]
-    if rng.random() < 0.25:
+    if rng.random() < 0.25 * wear:
         noise = material.noise_patch(rng, height, width)
         start = rng.uniform(0.45, 0.75)
         alpha = np.clip((noise - start) * 3, 0, rng.uniform(0.3, 0.75))
@@ -216,7 +234,7 @@ def _dirt(picture: np.ndarray, material: RenderMaterial, rng: np.random.Generato
         picture += (tint - picture) * alpha[..., None]
 
 
-def _light(picture: np.ndarray, rng: np.random.Generator) -> None:
+def _light(picture: Floats, rng: np.random.Generator, wear: float) -> None:
     """A gradient across the plate and, rarely, the sharp edge of a shadow, in place."""
     height, width = picture.shape[:2]
     slope_x, slope_y = rng.normal(0, 0.12, 2)
@@ -224,7 +242,7 @@ def _light(picture: np.ndarray, rng: np.random.Generator) -> None:
         1 + slope_x * np.linspace(-1, 1, width, dtype=np.float32)[None]
         + slope_y * np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     )
-    if rng.random() < 0.08:
+    if rng.random() < 0.08 * wear:
         shade, edge, tilt = rng.uniform(0.45, 0.8), rng.uniform(0.15, 0.85), rng.normal(0, 0.3)
         line = (edge + tilt * np.linspace(-1, 1, width, dtype=np.float32)) * height
         below = np.arange(height, dtype=np.float32)[:, None] > line[None]

@@ -23,8 +23,8 @@ def _row(count: int, gap_after: int) -> list[Cell]:
     return [(15.5 + 57 * i + 22 * (i >= gap_after), 25, 45, 90) for i in range(count)]
 
 
-_GREEN_ROW: list[Cell] = [(15.5, 25, 45, 90), (69.5, 25, 43, 90)] + [
-    (161.5 + 52 * i, 25, 43, 90) for i in range(6)
+_GREEN_ROW: list[Cell] = [
+    (15.5, 25, 45, 90), (69.5, 25, 43, 90), *((161.5 + 52 * i, 25, 43, 90) for i in range(6))
 ]
 _TWO_ROWS: list[Cell] = [(110, 15, 80, 60), (250, 15, 80, 60)] + [
     (27.5 + 80 * i, 90, 65, 110) for i in range(5)

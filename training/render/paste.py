@@ -98,7 +98,7 @@ def paste_at(
     """Paste with the plate's outer edge exactly on ``corners`` (4, 2); returns a new picture.
 
     ``surround`` adds a frame, bumper patch or shadow round the plate; ``match`` (0..1) says how far
-    the plate takes on the light of the place.
+    the plate takes on the light and the softness of the place.
     """
     quad = np.asarray(corners, np.float32)
     small = _shrink(plate, quad)
@@ -117,9 +117,11 @@ def paste_at(
     place = frame[y1:y2, x1:x2]
     matrix, size = perspective(source, quad - (x1, y1)), (x2 - x1, y2 - y1)
     lit = _match_light(padded, place, rng, match)
-    warped = cv2.warpPerspective(lit, matrix, size, borderMode=cv2.BORDER_REPLICATE)
-    weight = cv2.warpPerspective(alpha, matrix, size)
-    warped, weight = _match_blur(warped, weight, place, rng)
+    warped: Floats = np.empty((size[1], size[0], 3), np.float32)
+    weight: Floats = np.empty((size[1], size[0]), np.float32)
+    cv2.warpPerspective(lit, matrix, size, warped, borderMode=cv2.BORDER_REPLICATE)
+    cv2.warpPerspective(alpha, matrix, size, weight)
+    warped, weight = _match_blur(warped, weight, place, rng, match)
     mixed = place + (warped - place) * weight[..., None]
     result[y1:y2, x1:x2] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
     return result
@@ -143,8 +145,8 @@ def _surrounded(
     height, width = plate.shape[:2]
     form = rng.integers(4) if surround else 0
     pad = 2 if form == 0 else max(2, round(height * (rng.uniform(0.08, 0.25), 0.7, 0.35)[form - 1]))
-    padded = cv2.copyMakeBorder(plate, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
-    alpha = np.zeros(padded.shape[:2], np.float32)
+    padded: Image = np.pad(plate, ((pad, pad), (pad, pad), (0, 0)), "edge")
+    alpha: Floats = np.zeros(padded.shape[:2], np.float32)
     inner = slice(pad, pad + height), slice(pad, pad + width)
     if form == 1:  # dealer's frame
         _paint_margin(padded, inner, vary(rng, (60, 60, 60), 70))
@@ -156,13 +158,13 @@ def _surrounded(
         soft = max(1.0, pad * 0.25)
         margin = round(soft * 2)
         alpha[margin:-margin, margin:-margin] = 1
-        alpha = cv2.GaussianBlur(alpha, (0, 0), soft)
+        cv2.GaussianBlur(alpha, (0, 0), soft, alpha)
     elif form == 3:  # shadow above or below
         _paint_margin(padded, inner, (12, 12, 12))
         shift = int(rng.integers(-pad // 2, pad // 2 + 1))
         y = max(0, pad + shift)
         alpha[y : y + height, pad // 2 : -(pad // 2)] = rng.uniform(0.3, 0.9)
-        alpha = cv2.GaussianBlur(alpha, (0, 0), max(1.0, pad * 0.3))
+        cv2.GaussianBlur(alpha, (0, 0), max(1.0, pad * 0.3), alpha)
     alpha[inner] = 1
     if form in (0, 3) and height > 12 and rng.random() < 0.7:
         _round_corners(alpha, inner, height * rng.uniform(0.03, 0.09))
@@ -206,25 +208,26 @@ def _match_light(
 
 
 def _match_blur(
-    plate: Floats, alpha: Floats, place: Image, rng: np.random.Generator
+    plate: Floats, alpha: Floats, place: Image, rng: np.random.Generator, match: float
 ) -> tuple[Floats, Floats]:
-    """Blur as soft as the place, add as much grain as it has."""
+    """Blur as soft as the place, sometimes along one axis, add as much grain as it has."""
     grey = cv2.cvtColor(place, cv2.COLOR_BGR2GRAY)
     detail = float(cv2.absdiff(grey, cv2.blur(grey, (3, 3))).mean())
     size = plate.shape[1] / 160
     sigma = rng.uniform(0, 0.7) + rng.uniform(0, 1.0) * min(size, 2) * (detail < 2.5)
     if rng.random() < 0.1:
         sigma += rng.uniform(0, 1.5) * min(1.0, size)
+    sigma *= match
     if sigma > 0.3:
-        plate = cv2.GaussianBlur(plate, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-        alpha = cv2.GaussianBlur(alpha, (0, 0), min(sigma, 1.0), borderType=cv2.BORDER_REPLICATE)
-    if rng.random() < 0.12 and plate.shape[1] > 40:
+        cv2.GaussianBlur(plate, (0, 0), sigma, plate, borderType=cv2.BORDER_REPLICATE)
+        cv2.GaussianBlur(alpha, (0, 0), min(sigma, 1.0), alpha, borderType=cv2.BORDER_REPLICATE)
+    if rng.random() < 0.12 * match and plate.shape[1] > 40:
         length = int(rng.integers(2, 3 + plate.shape[1] // 40))
         kernel = np.zeros((length, length), np.float32)
         kernel[length // 2] = 1 / length
         if rng.random() < 0.3:
             kernel = kernel.T
-        plate = cv2.filter2D(plate, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+        cv2.filter2D(plate, -1, kernel, plate, borderType=cv2.BORDER_REPLICATE)
     grain = rng.uniform(0.3, 1.2) * min(detail, 6.0)
     plate = plate + rng.standard_normal(plate.shape[:2], np.float32)[..., None] * grain
     return np.asarray(plate, np.float32), np.asarray(alpha, np.float32)

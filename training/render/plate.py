@@ -10,7 +10,7 @@ import numpy as np
 from alpr_edge.alphabet import fits
 from alpr_edge.errors import DataError, UsageError
 from alpr_edge.types import Image
-from training.render import chinese, latin
+from training.render import america, asia, chinese, europe, world
 from training.render.canvas import finish
 from training.render.draft import Draft
 from training.render.material import RenderMaterial
@@ -48,23 +48,23 @@ CHINESE_STYLES: dict[str, tuple[Draw, float]] = {
     "cn_black": (chinese.black, 4),
 }
 LATIN_STYLES: dict[str, tuple[Draw, float]] = {
-    "eu": (latin.europe, 9),
-    "eu_two": (latin.europe_two_rows, 5),
-    "uk": (latin.britain, 3),
-    "uk_two": (latin.britain_two_rows, 1.5),
-    "us": (latin.america, 7),
-    "br": (latin.brazil, 3),
-    "br_two": (latin.brazil_two_rows, 1),
-    "mercosur": (latin.mercosur, 2.5),
-    "mercosur_two": (latin.mercosur_two_rows, 1),
-    "in": (latin.india, 3),
-    "in_two": (latin.india_two_rows, 3),
-    "vn": (latin.vietnam, 2),
-    "vn_two": (latin.vietnam_two_rows, 4),
-    "tn": (latin.tunisia, 2),
-    "id": (latin.indonesia, 2),
-    "world": (latin.world, 3.5),
-    "world_two": (latin.world_two_rows, 3),
+    "eu": (europe.europe, 9),
+    "eu_two": (europe.europe_two_rows, 5),
+    "uk": (europe.britain, 3),
+    "uk_two": (europe.britain_two_rows, 1.5),
+    "us": (america.america, 7),
+    "br": (america.brazil, 3),
+    "br_two": (america.brazil_two_rows, 1),
+    "mercosur": (america.mercosur, 2.5),
+    "mercosur_two": (america.mercosur_two_rows, 1),
+    "in": (asia.india, 3),
+    "in_two": (asia.india_two_rows, 3),
+    "vn": (asia.vietnam, 2),
+    "vn_two": (asia.vietnam_two_rows, 4),
+    "tn": (asia.tunisia, 2),
+    "id": (asia.indonesia, 2),
+    "world": (world.world, 3.5),
+    "world_two": (world.world_two_rows, 3),
 }
 STYLES: dict[str, tuple[Draw, float]] = CHINESE_STYLES | LATIN_STYLES
 """Drawing function and sampling weight by name: half Chinese, half Latin."""
@@ -76,9 +76,12 @@ def available_styles(material: RenderMaterial) -> dict[str, tuple[Draw, float]]:
 
 
 def render_plate(
-    material: RenderMaterial, rng: np.random.Generator, style: str | None = None
+    material: RenderMaterial, rng: np.random.Generator, style: str | None = None,
+    wear: float = 1.0,
 ) -> RenderedPlate:
     """Draw one plate, of ``style`` or of a style drawn by weight.
+
+    ``wear`` scales how often the paint is faded, the plate dirty, in half shadow or blurred.
 
     Raises:
         UsageError: there is no such style.
@@ -99,7 +102,7 @@ def render_plate(
     if not fits(draft.text):
         raise ValueError(f"style {style!r} made the text {draft.text!r}, which no reader answers")
     return RenderedPlate(
-        image=finish(draft.canvas, material, rng),
+        image=finish(draft.canvas, material, rng, wear),
         text=draft.text,
         rows=draft.rows,
         kind=draft.kind,

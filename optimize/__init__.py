@@ -1,0 +1,1 @@
+"""From trained weights to deployed models: ONNX, OpenVINO IR, INT8. See docs/optimize.md."""

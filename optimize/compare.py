@@ -1,0 +1,197 @@
+"""How far a model strays from its parent: raw outputs, or what they are decoded to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alpr_edge import isa, metrics
+from alpr_edge import manifest as manifests
+from alpr_edge.data import Sample
+from alpr_edge.detector import PlateDetector
+from alpr_edge.images import load_image
+from alpr_edge.reader import PlateReader
+from alpr_edge.types import Detection
+from optimize.pictures import calibration_pictures, network_inputs
+from optimize.steps import StepFailed, Tolerances
+
+Outputs = Mapping[str, NDArray[np.floating]]
+
+
+def raw_differences(parent: Sequence[Outputs], child: Sequence[Outputs]) -> dict[str, float]:
+    """For each output the greatest absolute difference over all pictures, as a fraction of the
+    parent's greatest value (or of 1, where that is larger)."""
+    differences = {}
+    for name in parent[0]:
+        pairs = [(a[name], b[name]) for a, b in zip(parent, child, strict=True)]
+        scale = max(1.0, *(float(np.abs(a).max()) for a, _ in pairs))
+        differences[name] = max(float(np.abs(a - b).max()) for a, b in pairs) / scale
+    return differences
+
+
+def check_raw(step: str, differences: Mapping[str, float], tolerances: Tolerances) -> None:
+    """
+    Raises:
+        StepFailed: an output differs by more than is allowed, or by no number.
+    """
+    for name, difference in differences.items():
+        if not difference <= tolerances.raw:
+            raise StepFailed(
+                f"{step}: output {name!r} differs from its parent's by {difference:.2e} of its "
+                f"range; allowed: {tolerances.raw:.0e}. The step lost accuracy: look for an "
+                "operator that was converted wrongly"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Decoded results of a child that are its parent's.
+
+    ``k`` of ``n``: the parent's detections found again at IoU 0.5, or texts that are equal.
+    ``extra``: detections the parent has not. ``corners``: median distance of matched detections'
+    corners as a fraction of the plate's width, NaN for a reader or without a match. ``int8_layers``
+    of ``layers`` of the child are executed in 8 bits.
+    """
+
+    task: str
+    pictures: int
+    k: int
+    n: int
+    extra: int = 0
+    corners: float = math.nan
+    int8_layers: int
+    layers: int
+    isa: str
+
+    @property
+    def share(self) -> float:
+        """``k / n``; 0 where there was nothing to compare."""
+        return self.k / self.n if self.n else 0.0
+
+    def figures(self) -> dict[str, float]:
+        """All numbers, for a manifest."""
+        numbers = dataclasses.asdict(self) | {"agreement": self.share}
+        return {
+            name: float(value) for name, value in numbers.items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        }
+
+
+def check_agreement(agreement: Agreement, tolerances: Tolerances) -> None:
+    """
+    Raises:
+        StepFailed: too few results agree, corners moved too far, or no layer runs in 8 bits.
+    """
+    what = "detections found again" if agreement.task == "detector" else "texts equal"
+    if agreement.share < tolerances.agreement:
+        nothing = "" if agreement.n else " (FP32 itself finds nothing, so nothing can be judged)"
+        raise StepFailed(
+            f"quantize: {agreement.k} of {agreement.n} {what} at {agreement.isa}; allowed: at "
+            f"least {tolerances.agreement:.0%}{nothing}. Try another --overflow-fix, or ship FP32"
+        )
+    if agreement.corners > tolerances.corners:
+        raise StepFailed(
+            f"quantize: corners moved by {agreement.corners:.1%} of the plate's width (median); "
+            f"allowed: {tolerances.corners:.1%}. Try another --overflow-fix, or ship FP32"
+        )
+    if not agreement.int8_layers:
+        raise StepFailed(
+            f"quantize: none of {agreement.layers} executed layers runs in 8 bits: the model would "
+            "be no faster; check the versions of openvino and nncf"
+        )
+
+
+def compare_decoded(
+    parent: Path, child: Path, data: Path, *, instruction_set: str, limit: int | None = None
+) -> Agreement:
+    """Compare two model folders of one task on the held out pictures, in this process."""
+    if manifests.load(parent).task == "detector":
+        return _compare_detectors(
+            PlateDetector(parent), PlateDetector(child),
+            calibration_pictures(data, crops=False, limit=limit).held_out, instruction_set,
+        )
+    return _compare_readers(
+        PlateReader(parent), PlateReader(child),
+        calibration_pictures(data, crops=True, limit=limit).held_out, instruction_set,
+    )
+
+
+def compare_at(
+    parent: Path, child: Path, data: Path, *, instruction_set: str, limit: int | None = None
+) -> Agreement:
+    """:func:`compare_decoded` in a child process capped to ``instruction_set``, proven first.
+
+    Raises:
+        LibraryError: the cap is not effective.
+        StepFailed: the child process failed.
+    """
+    name = isa.verify_isa(instruction_set)
+    command = [sys.executable, "-m", "optimize", "compare", str(parent), str(child),
+               "--data", str(data), "--isa-name", name]
+    if limit is not None:
+        command += ["--limit", str(limit)]
+    ran = subprocess.run(
+        command, env=isa.capped_environment(instruction_set), cwd=Path(__file__).parent.parent,
+        capture_output=True, text=True, check=False,
+    )
+    if ran.returncode:
+        raise StepFailed(f"comparing at {name} ended with {ran.returncode}: {ran.stderr.strip()}")
+    return Agreement(**json.loads(ran.stdout))
+
+
+def _compare_readers(
+    parent: PlateReader, child: PlateReader, crops: Sequence[Sample], name: str
+) -> Agreement:
+    inputs = list(network_inputs(parent.engine.manifest, crops))
+    pairs = [(parent.predict(x)[0].text, child.predict(x)[0].text) for x in inputs]
+    return Agreement(
+        task="reader", pictures=len(crops), k=sum(a == b for a, b in pairs), n=len(pairs), isa=name,
+        **_executed(child),
+    )
+
+
+def _compare_detectors(
+    parent: PlateDetector, child: PlateDetector, frames: Sequence[Sample], name: str
+) -> Agreement:
+    errors: list[float] = []
+    wanted = found = 0
+    for frame in frames:
+        image = load_image(frame.path)
+        mine, theirs = parent.predict(image), child.predict(image)
+        wanted, found = wanted + len(mine), found + len(theirs)
+        errors += matched_corners(mine, theirs)
+    return Agreement(
+        task="detector", pictures=len(frames), k=len(errors), n=wanted, extra=found - len(errors),
+        corners=float(np.median(errors)) if errors else math.nan, isa=name, **_executed(child),
+    )
+
+
+def matched_corners(parent: Sequence[Detection], child: Sequence[Detection]) -> list[float]:
+    """Corner distances, in widths of the parent's plate, of the child's detections that overlap
+    one of the parent's."""
+    found = metrics.match(
+        np.array([d.box for d in child], np.float64).reshape(-1, 4),
+        np.array([d.confidence for d in child], np.float64),
+        np.array([d.box for d in parent], np.float64).reshape(-1, 4),
+        metrics.IOU_FOUND,
+    )
+    return [
+        metrics.corner_error(detection.corners, parent[index].corners)
+        for detection, index in zip(child, found.tolist(), strict=True) if index >= 0
+    ]
+
+
+def _executed(model: PlateDetector | PlateReader) -> dict[str, int]:
+    counts = model.engine.executed_precisions()
+    return {
+        "int8_layers": counts.get("u8", 0) + counts.get("i8", 0),
+        "layers": sum(counts.values()),
+    }

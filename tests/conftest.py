@@ -1,0 +1,40 @@
+"""What the tests share: the data folder, tiny models, a picture."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA_VARIABLE = "ALPR_EDGE_DATA"
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real pictures; a test that needs it is skipped where there is none."""
+    named = os.environ.get(DATA_VARIABLE)
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not (folder / "frames.jsonl").exists():
+        if named:
+            pytest.fail(f"{DATA_VARIABLE}={named} holds no frames.jsonl")
+        pytest.skip(f"no real pictures; set {DATA_VARIABLE} to a folder with frames.jsonl")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder: a detector that always finds one plate, a reader that always reads TEXT."""
+    import tiny
+    folder = tmp_path_factory.mktemp("models")
+    tiny.build_detector(folder / "detector")
+    tiny.build_reader(folder / "reader")
+    return folder
+
+
+@pytest.fixture
+def frame() -> np.ndarray:
+    """A picture of 192 x 128 pixels: twice the tiny detector's frame."""
+    return np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)

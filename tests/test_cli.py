@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tiny
+
+from alpr_edge import cli
+from alpr_edge.errors import ExitCode
+from alpr_edge.inputs import find_pictures
+
+
+@pytest.fixture
+def photos(tmp_path, frame) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("b.png", "a.jpg", "deep/c.png"):
+        cv2.imwrite(str(folder / name), frame)
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+@pytest.fixture
+def run(tiny_models, capsys):
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = cli.main(["read", "--models", str(tiny_models), *map(str, arguments)])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def command(tiny_models: Path, *arguments: object) -> list[str]:
+    return [
+        sys.executable, "-m", "alpr_edge", "read", "--models", str(tiny_models),
+        *map(str, arguments),
+    ]
+
+
+def test_json_of_a_folder(run, photos):
+    code, out, err = run("--format", "json", photos)
+    records = json.loads(out)
+    assert code == ExitCode.OK and err == ""
+    assert [Path(r["file"]).name for r in records] == ["a.jpg", "b.png"]
+    assert records[0]["plates"][0]["text"] == tiny.TEXT
+
+
+def test_bad_pictures_are_error_objects_and_the_rest_goes_on(run, photos):
+    (photos / "empty.jpg").touch()
+    (photos / "cut.jpg").write_bytes((photos / "a.jpg").read_bytes()[:-500])
+    code, out, err = run("--format", "jsonl", photos, photos / "absent.jpg", photos / "notes.txt")
+    records = {Path(r["file"]).name: r for r in map(json.loads, out.splitlines())}
+    assert code == ExitCode.FAILED
+    assert {name for name, record in records.items() if "error" in record} == {
+        "empty.jpg", "cut.jpg", "absent.jpg", "notes.txt"
+    }
+    assert all(set(r) == {"file", "error"} for r in records.values() if "error" in r)
+    assert len(err.splitlines()) == 4 and all(x.startswith("alpr-edge: ") for x in err.splitlines())
+
+
+def test_no_input_is_usage(run, tmp_path):
+    for path in (tmp_path, tmp_path / "*.jpg", tmp_path / "absent.jpg"):
+        code, out, err = run(path)
+        assert (code, out) == (ExitCode.USAGE, "") and "no picture in" in err
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["read"], ["read", "x", "--format", "xml"], ["read", "x", "--threads", "0"], ["fly"],
+    ["read", "x", "--min-confidence", "1.5"], ["read", "x", "--min-detection", "many"],
+])
+def test_wrong_usage_exits_2(arguments):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == ExitCode.USAGE
+
+
+def test_model_errors_exit_3(run, photos, tiny_models, tmp_path, capsys):
+    models = shutil.copytree(tiny_models, tmp_path / "models")
+    with (models / "reader" / "model.bin").open("ab") as file:
+        file.write(b"x")
+    for folder, message in ((models, "corrupt"), (tmp_path / "absent", "no manifest")):
+        assert cli.main(["read", str(photos), "--models", str(folder)]) == ExitCode.MODEL
+        out, err = capsys.readouterr()
+        assert out == "" and message in err and len(err.splitlines()) == 1
+
+
+def test_unloadable_cv2_is_one_clear_error(photos, tiny_models, tmp_path):
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object')")
+    done = subprocess.run(
+        command(tiny_models, photos), capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path.cwd())])},
+    )
+    assert done.returncode == ExitCode.MODEL and done.stdout == ""
+    assert "libGL.so.1" in done.stderr and "opencv-python-headless" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_output_errors_exit_4(run, photos, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.touch()
+    code, _, err = run(photos, "--save-annotated", blocked / "folder")
+    assert code == ExitCode.OUTPUT and "cannot be made" in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_exits_4(photos, tiny_models):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command(tiny_models, photos, "--format", "jsonl"), stdout=full,
+            stderr=subprocess.PIPE, text=True,
+        )
+    assert done.returncode == ExitCode.OUTPUT
+    assert "output cannot be written" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["table", "json", "jsonl", "csv"])
+def test_broken_pipe_is_quiet(photos, tiny_models, name):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        command(tiny_models, photos, "--format", name), stdout=write_end,
+        stderr=subprocess.PIPE, text=True,
+    )
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (ExitCode.OK, "")
+
+
+@pytest.mark.parametrize("name", ["json", "jsonl"])
+def test_interrupt_exits_130_and_keeps_what_is_finished(tiny_models, tmp_path, frame, name):
+    cv2.imwrite(str(tmp_path / "a.png"), frame)
+    files = [tmp_path / "a.png"]
+    for number in range(3000):
+        files.append(tmp_path / f"{number}.png")
+        os.link(files[0], files[-1])
+    with (tmp_path / "out").open("w") as out:
+        process = subprocess.Popen(
+            command(tiny_models, "--format", name, *files), stdout=out, stderr=subprocess.PIPE
+        )
+        while (tmp_path / "out").stat().st_size < 9000:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    text = (tmp_path / "out").read_text("utf-8")
+    records = json.loads(text) if name == "json" else [json.loads(x) for x in text.splitlines()]
+    assert process.returncode == ExitCode.INTERRUPTED and err == b""
+    assert 0 < len(records) < len(files)
+    assert all(record["plates"] for record in records)
+
+
+def test_annotated_pictures_are_written_once_each(run, photos, tmp_path):
+    folder = tmp_path / "out" / "annotated"
+    code, _, err = run(photos, photos / "deep", "--save-annotated", folder)
+    assert code == ExitCode.OK and str(folder) in err
+    assert sorted(p.name for p in folder.iterdir()) == ["a.jpg", "b.jpg", "c.jpg"]
+    shutil.copy(photos / "a.jpg", photos / "deep" / "a.jpg")
+    run(photos, photos / "deep", "--save-annotated", folder)
+    assert (folder / "a-2.jpg").exists()
+    assert cv2.imread(str(folder / "a.jpg")).shape == (128, 192, 3)
+
+
+def test_crops_thresholds_threads_and_verdict(run, photos):
+    code, out, _ = run(photos, "--crops", "--format", "json", "--threads", 1)
+    plate = json.loads(out)[0]["plates"][0]
+    assert plate["corners"] == [[0, 0], [192, 0], [192, 128], [0, 128]]
+    _, out, _ = run(photos, "--min-detection", 0.95, "--format", "json")
+    assert [record["plates"] for record in json.loads(out)] == [[], []]
+    code, out, _ = run(photos, "--verdict")
+    assert code == ExitCode.OK and "budget MET" in out
+
+
+def test_missed_budget_exits_1(run, photos, monkeypatch):
+    monkeypatch.setattr("alpr_edge.budget.DETECTION_BUDGET_MS", 0.0)
+    code, out, err = run(photos, "--verdict", "--format", "json")
+    assert code == ExitCode.FAILED and "MISSED" in err and json.loads(out)
+
+
+def test_inspect_prints_the_chain(tiny_models, capsys, tmp_path):
+    assert cli.main(["inspect", str(tiny_models / "reader")]) == ExitCode.OK
+    out, _ = capsys.readouterr()
+    assert "tiny-reader 0.1.0 (reader)" in out and "N x 48 x 192 x 3" in out
+    assert cli.main(["inspect", str(tmp_path)]) == ExitCode.MODEL
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0 and capsys.readouterr().out.startswith("alpr-edge 0.1")
+
+
+def test_paths_are_files_folders_and_patterns(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    assert find_pictures(["."]) == ["a.jpg", "b.png"]
+    assert find_pictures(["**/*.png"]) == ["b.png", "deep/c.png"]
+    assert find_pictures(["b.png", ".", "*.jpg"]) == ["b.png", "a.jpg"]
+    (photos / "odd[1].png").write_bytes(np.zeros(1, np.uint8).tobytes())
+    assert find_pictures(["odd[1].png"]) == ["odd[1].png"]

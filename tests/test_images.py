@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from alpr_edge.errors import AlprEdgeError, ImageError
+from alpr_edge.images import MAX_SIDE, check_image, load_image
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """Smooth, 60 x 40, no two quadrants alike."""
+    y, x = np.mgrid[0:40, 0:60]
+    return np.stack([x * 4, y * 6, (x + y) * 2], axis=-1).astype(np.uint8)
+
+
+def save(path: Path, image: np.ndarray, *options: int) -> Path:
+    assert cv2.imwrite(str(path), image, list(options))
+    return path
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG that claims a size and has no pixels."""
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        chunk(kind, data)
+        for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    )
+
+
+def with_orientation(jpeg: bytes, orientation: int) -> bytes:
+    """A JPEG with an EXIF block that holds nothing but the orientation."""
+    tiff = b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x112, 3, 1, orientation, 0, 0)
+    segment = b"Exif\0\0" + tiff
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + jpeg[2:]
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "webp", "ppm"])
+def test_formats(tmp_path, picture, suffix):
+    loaded = load_image(save(tmp_path / f"a.{suffix}", picture))
+    assert loaded.dtype == np.uint8 and loaded.shape == picture.shape
+    if suffix != "webp":
+        np.testing.assert_array_equal(loaded, picture)
+
+
+def test_name_may_be_chinese_and_suffix_anything(tmp_path, picture):
+    path = save(tmp_path / "a.png", picture).rename(tmp_path / "皖A 车牌.dat")
+    np.testing.assert_array_equal(load_image(path), picture)
+
+
+def test_greyscale_becomes_three_equal_channels(tmp_path, picture):
+    loaded = load_image(save(tmp_path / "a.png", picture[..., 0]))
+    assert (loaded == picture[..., :1]).all()
+
+
+def test_16_bits_become_8(tmp_path, picture):
+    loaded = load_image(save(tmp_path / "a.png", picture.astype(np.uint16) * 257))
+    np.testing.assert_allclose(loaded, picture, atol=1)
+
+
+def test_alpha_is_dropped(tmp_path, picture):
+    alpha = np.dstack([picture, np.full(picture.shape[:2], 9, np.uint8)])
+    np.testing.assert_array_equal(load_image(save(tmp_path / "a.png", alpha)), picture)
+
+
+def test_exif_turns_the_picture_upright(tmp_path, picture):
+    jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    path = tmp_path / "a.jpg"
+    path.write_bytes(with_orientation(jpeg, 6))  # 6: turn by 90 degrees clockwise
+    np.testing.assert_allclose(load_image(path), np.rot90(picture, -1), atol=12)
+
+
+def test_one_pixel(tmp_path):
+    image = np.full((1, 1, 3), 7, np.uint8)
+    np.testing.assert_array_equal(load_image(save(tmp_path / "a.png", image)), image)
+
+
+def test_100_megapixels(tmp_path):
+    path = save(tmp_path / "a.jpg", np.zeros((10_000, 10_000), np.uint8))
+    assert load_image(path).shape == (10_000, 10_000, 3)
+
+
+@pytest.mark.parametrize("suffix, options", [
+    ("jpg", ()), ("jpg", (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)), ("png", ()), ("webp", ()), ("bmp", ()),
+    ("tiff", ()),
+])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9, 0.999])
+def test_truncated_is_an_error_and_never_grey(tmp_path, suffix, options, share):
+    noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    path = save(tmp_path / f"a.{suffix}", noise, *options)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ImageError, match=r"a\.\w+: (the file is cut short|begins like a picture|is no)"):
+        load_image(path)
+
+
+def test_jpeg_padded_with_zeros_is_an_error(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    path = save(tmp_path / "a.jpg", noise)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(len(data)))
+    with pytest.raises(ImageError, match="cut short"):
+        load_image(path)
+
+
+def test_thumbnail_does_not_pass_for_the_picture(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    data = cv2.imencode(".jpg", image)[1].tobytes()
+    thumbnail = cv2.imencode(".jpg", image[:20, :20])[1].tobytes()
+    segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 8) + b"Exif\0\0" + thumbnail
+    data = data[:2] + segment + data[2:]
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data + b"a camera's own trailer")
+    assert load_image(path).shape == image.shape
+    path.write_bytes(data[:-100])
+    with pytest.raises(ImageError, match="cut short"):
+        load_image(path)
+
+
+@pytest.mark.parametrize("content, message", [
+    (b"", r"empty \(0 bytes\)"),
+    (b"this is a text\n" * 50, "is no picture"),
+    (b"\xff\xd8\xff", "cut short: 3 bytes"),
+    (png_of_size(40_000, 40_000), "too large; at most 268 megapixels"),
+    (png_of_size(10, 10), "cut short, damaged"),
+])
+def test_what_is_no_picture(tmp_path, content, message):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=message):
+        load_image(path)
+
+
+def test_missing_and_folder(tmp_path):
+    with pytest.raises(ImageError, match="no such file"):
+        load_image(tmp_path / "a.jpg")
+    with pytest.raises(ImageError, match="is a folder"):
+        load_image(tmp_path)
+
+
+def test_too_long_a_side_says_why(tmp_path):
+    with pytest.raises(ImageError, match=f"no side may exceed {MAX_SIDE}"):
+        load_image(save(tmp_path / "a.png", np.zeros((1, MAX_SIDE + 1, 3), np.uint8)))
+
+
+@pytest.mark.parametrize("image, message", [
+    (None, "NoneType.*needed: a numpy array"),
+    ([[1, 2, 3]], "list"),
+    (np.zeros((4, 5), np.uint8), "COLOR_GRAY2BGR"),
+    (np.zeros((4, 5, 1), np.uint8), "COLOR_GRAY2BGR"),
+    (np.zeros((4, 5, 4), np.uint8), "COLOR_BGRA2BGR"),
+    (np.zeros((2, 4, 5, 3), np.uint8), "predict_batch"),
+    (np.zeros((3, 4, 5), np.uint8), "one picture"),
+    (np.zeros((4, 5, 3), np.float32), "float32.*scale to 0..255"),
+    (np.zeros((0, 5, 3), np.uint8), "at least 1 x 1"),
+])
+def test_wrong_arrays_name_the_remedy(image, message):
+    with pytest.raises(ImageError, match=message) as caught:
+        check_image(image)
+    assert isinstance(caught.value, ValueError) and isinstance(caught.value, AlprEdgeError)
+
+
+def test_right_array_passes_strided_or_not(picture):
+    assert check_image(picture) is picture
+    np.testing.assert_array_equal(check_image(picture[::-1, :, ::-1]), picture[::-1, :, ::-1])

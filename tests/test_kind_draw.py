@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from alpr_edge.draw import _FONT, draw_plates
+from alpr_edge.geometry import box_quad
+from alpr_edge.kind import plate_kind
+from alpr_edge.types import Plate
+
+
+def plate_picture(ground: tuple[int, int, int], ink: tuple[int, int, int]) -> np.ndarray:
+    """A plate of ground colour with seven characters' worth of ink."""
+    plate = np.full((48, 192, 3), ground, np.uint8)
+    for x in range(8, 184, 26):
+        plate[8:40, x : x + 8] = ink
+    return plate
+
+
+@pytest.mark.parametrize("ground, ink, kind", [
+    ((170, 80, 20), (255, 255, 255), "blue"),
+    ((40, 180, 230), (20, 20, 20), "yellow"),
+    ((110, 190, 90), (20, 20, 20), "green"),
+    ((225, 225, 225), (20, 20, 20), "white"),
+    ((25, 25, 25), (240, 240, 240), "black"),
+    ((110, 110, 110), (110, 110, 110), None),
+    ((60, 30, 190), (255, 255, 255), None),
+])
+def test_kind_by_colour(ground, ink, kind):
+    assert plate_kind(plate_picture(ground, ink)) == kind
+
+
+def test_kind_is_not_forced_on_a_mixture():
+    half = plate_picture((170, 80, 20), (255, 255, 255))
+    half[:, 96:] = plate_picture((40, 180, 230), (20, 20, 20))[:, 96:]
+    assert plate_kind(half) is None
+
+
+def make_plate(text: str, box: tuple[float, float, float, float]) -> Plate:
+    return Plate(
+        text=text, confidence=0.98, char_confidences=(0.98,) * len(text), rows=1, region=None,
+        kind=None, box=box, corners=box_quad(box), detection_confidence=0.9,
+    )
+
+
+@pytest.mark.parametrize("box", [
+    (20, 60, 120, 90), (0, 0, 200, 120), (-5, -5, 30, 9), (150, 100, 220, 130),
+])
+def test_draws_on_a_copy_wherever_the_plate_is(box):
+    image = np.zeros((120, 200, 3), np.uint8)
+    drawn = draw_plates(image, [make_plate("皖A12345", box), make_plate("", box)])
+    assert drawn.shape == image.shape and drawn.any() and not image.any()
+
+
+def test_font_has_the_chinese_characters():
+    """OpenCV draws a question mark for what a font lacks."""
+    def drawn(text: str) -> np.ndarray:
+        canvas = np.zeros((60, 60), np.uint8)
+        cv2.putText(canvas, text, (5, 50), 255, cv2.FontFace(_FONT), 40)
+        return canvas
+
+    for character in "皖京警学挂港澳":
+        assert (drawn(character) != drawn("?")).any() and drawn(character).any()
+
+
+def test_top_edge_has_its_own_colour():
+    image = np.zeros((120, 200, 3), np.uint8)
+    drawn = draw_plates(image, [make_plate("A", (50, 60, 150, 100))])
+    assert (drawn[60, 90] != drawn[99, 90]).any()

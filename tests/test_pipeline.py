@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+import tiny
+
+from alpr_edge import ALPR, Detection, ImageError, ModelError, Plate, Reading, UsageError
+from alpr_edge.detector import PlateDetector, WholePicture
+from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, box_quad
+from alpr_edge.reader import PlateReader, decode_logits
+from alpr_edge.stages import Stage
+
+
+@pytest.fixture(scope="module")
+def alpr(tiny_models) -> ALPR:
+    return ALPR(models=tiny_models, threads=1)
+
+
+class Fixed:
+    """A user's own detector and reader."""
+
+    def __init__(self, count: int) -> None:
+        quad = box_quad((1.0, 2.0, 31.0, 12.0))
+        self.detections = [
+            Detection(box=(1.0, 2.0, 31.0, 12.0), corners=quad, confidence=0.9 - i / 10)
+            for i in range(count)
+        ]
+        self.batches: list[tuple[int, ...]] = []
+
+    def predict(self, image):
+        if image.ndim == 3:
+            return self.detections
+        self.batches.append(image.shape)
+        return [
+            Reading(text="AB1", confidence=0.5, char_confidences=(0.9, 0.9, 0.9), rows=None)
+        ] * len(image)
+
+
+def test_plate_is_in_the_pictures_own_pixels(alpr, frame):
+    """The tiny detector's frame is half the picture's size: its numbers double, by hand."""
+    [plate] = alpr.predict(frame)
+    np.testing.assert_allclose(plate.box, (32, 48, 128, 80), atol=1e-4)
+    np.testing.assert_allclose(plate.corners, [(34, 50), (126, 50), (126, 78), (34, 78)], atol=1e-4)
+    assert plate.detection_confidence == pytest.approx(0.9)
+    assert (plate.text, plate.rows, plate.region) == (tiny.TEXT, 1, "CN")
+
+
+def test_confidence_is_the_product_over_all_slots(alpr, frame):
+    """Each slot: e^12 against 74 others of e^0; seven slots have a character, three the pad."""
+    [plate] = alpr.predict(frame)
+    slot = np.exp(12) / (np.exp(12) + 74)
+    assert plate.confidence == pytest.approx(slot**10)
+    assert plate.char_confidences == pytest.approx((slot,) * 7)
+
+
+def test_path_and_array_give_the_same(alpr, frame, tmp_path):
+    path = tmp_path / "frame.png"
+    cv2.imwrite(str(path), frame)
+    assert alpr.predict(path) == alpr.predict(str(path)) == alpr.predict(frame)
+
+
+def test_batch_is_each_on_its_own(alpr, frame):
+    frames = [frame, frame[:64], frame[:, :96]]
+    assert alpr.predict_batch(frames) == [alpr.predict(f) for f in frames]
+    assert alpr.predict_batch([]) == []
+
+
+def test_every_stage_is_stamped_and_they_add_up(alpr, frame):
+    result = alpr.run(frame)
+    assert list(result.ms) == list(Stage)
+    parts = [ms for stage, ms in result.ms.items() if stage is not Stage.TOTAL]
+    assert min(parts) >= 0 and sum(parts) == pytest.approx(result.ms[Stage.TOTAL])
+    assert result.read == 1 and result.image is frame
+
+
+def test_the_callers_array_is_not_written_on(alpr, frame):
+    before = frame.copy()
+    plates = alpr.predict(frame)
+    drawn = alpr.draw(frame, plates)
+    np.testing.assert_array_equal(frame, before)
+    assert drawn.shape == frame.shape and (drawn != frame).any()
+    frame.flags.writeable = False
+    assert alpr.predict(frame) == plates
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 500, 3), (500, 1, 3), (64, 96, 3)])
+def test_any_size_works(alpr, shape):
+    for plate in alpr.predict(np.zeros(shape, np.uint8)):
+        x1, y1, x2, y2 = plate.box
+        assert 0 <= x1 < x2 <= shape[1] and 0 <= y1 < y2 <= shape[0]
+
+
+@pytest.mark.parametrize("bad", [None, np.zeros((4, 4)), np.zeros((4, 4, 3)), "absent.jpg"])
+def test_bad_frames_raise(alpr, bad):
+    with pytest.raises(ImageError):
+        alpr.predict(bad)
+
+
+def test_own_detector_and_reader(frame):
+    fixed = Fixed(3)
+    plates = ALPR(detector=fixed, reader=fixed).predict(frame)
+    assert [p.detection_confidence for p in plates] == [0.9, 0.8, 0.7]
+    assert fixed.batches == [(3, PLATE_HEIGHT, PLATE_WIDTH, 3)]
+    assert plates[0].region is None and plates[0].kind is None and plates[0].rows is None
+
+
+def test_no_plate_reads_nothing(frame):
+    fixed = Fixed(0)
+    assert ALPR(detector=fixed, reader=fixed).predict(frame) == [] and not fixed.batches
+
+
+def test_shipped_reader_answers_an_empty_batch(tiny_models):
+    reader = PlateReader(tiny_models / "reader")
+    assert reader.predict(np.empty((0, PLATE_HEIGHT, PLATE_WIDTH, 3), np.uint8)) == []
+
+
+def test_reader_that_forgets_a_plate_is_an_error(frame):
+    class Short(Fixed):
+        def predict(self, image):
+            return super().predict(image)[:1]
+
+    with pytest.raises(UsageError, match="1 readings for 2 plates"):
+        ALPR(detector=Fixed(2), reader=Short(2)).predict(frame)
+
+
+def test_thresholds(tiny_models, frame):
+    fixed = Fixed(3)
+    assert len(ALPR(detector=fixed, reader=fixed, min_detection=0.75).predict(frame)) == 2
+    assert ALPR(detector=fixed, reader=fixed, min_confidence=0.6).predict(frame) == []
+    assert ALPR(models=tiny_models, min_detection=0.95).predict(frame) == []
+    for wrong in ({"min_detection": 2.0}, {"min_confidence": -0.1}):
+        with pytest.raises(UsageError, match="allowed: 0..1"):
+            ALPR(models=tiny_models, **wrong)
+
+
+def test_crops_are_read_whole(tiny_models, frame):
+    [plate] = ALPR(models=tiny_models, detector=WholePicture()).predict(frame)
+    assert plate.corners == ((0, 0), (192, 0), (192, 128), (0, 128))
+    assert plate.detection_confidence == 1.0
+
+
+def test_doubles_are_suppressed_and_low_scores_left_out(tmp_path, frame):
+    detector = PlateDetector(tiny.build_detector(tmp_path / "low", score=0.25))
+    assert detector.predict(frame) == []
+    assert len(PlateDetector(tmp_path / "low", min_score=0.0).predict(frame)) == 1
+
+
+def test_detection_in_the_grey_margin_is_dropped(tiny_models):
+    """A picture that fills only the left 13 pixels of the frame; the plate begins at 16."""
+    assert PlateDetector(tiny_models / "detector").predict(np.zeros((64, 13, 3), np.uint8)) == []
+
+
+def test_numbers_that_are_not_finite_are_an_error(tiny_models, frame):
+    detector = PlateDetector(tiny_models / "detector")
+    framed = detector.letterbox(frame)
+    outputs = detector.infer(framed)
+    for name in outputs:
+        broken = {key: value.copy() for key, value in outputs.items()}
+        broken[name][:] = np.nan
+        with pytest.raises(ModelError, match="not finite"):
+            detector.postprocess(broken, framed)
+    with pytest.raises(ModelError, match="not finite"):
+        PlateReader(tiny_models / "reader").decode(
+            {"logits": np.full((1, 10, 75), np.inf, np.float32), "rows": np.zeros((1, 2))}
+        )
+
+
+def test_models_of_the_wrong_task_or_place(tiny_models, tmp_path):
+    with pytest.raises(ModelError, match="a detector is needed"):
+        PlateDetector(tiny_models / "reader")
+    with pytest.raises(ModelError, match="a reader is needed"):
+        PlateReader(tiny_models / "detector")
+    with pytest.raises(ModelError, match="no manifest"):
+        ALPR(models=tmp_path)
+
+
+def test_temperature_softens_and_pad_ends_the_text():
+    logits = np.zeros((1, 3, 4), np.float32)
+    logits[0, [0, 1, 2], [2, 0, 3]] = np.log(5)
+    [sharp] = decode_logits(logits, np.array([2]), 1.0)
+    [soft] = decode_logits(logits, np.array([2]), 2.0)
+    assert (sharp.text, sharp.rows) == ("1", 2)
+    assert sharp.confidence == pytest.approx((5 / 8) ** 3)
+    assert soft.confidence == pytest.approx((5**0.5 / (5**0.5 + 3)) ** 3)
+    assert sharp.char_confidences == pytest.approx((5 / 8,))
+
+
+def test_results_are_frozen(alpr, frame):
+    [plate] = alpr.predict(frame)
+    assert isinstance(plate, Plate)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        plate.text = "X"

@@ -33,8 +33,8 @@ def _label(canvas: Image, text: str, plate: Plate) -> None:
     """Write ``text`` on a dark ground above the plate, or below it at the picture's upper edge."""
     size = max(12, round(max(canvas.shape[:2]) / 45))
     font = cv2.FontFace(_FONT)
-    x1, y1, x2, y2 = cv2.getTextSize(canvas.shape[1::-1], text, (0, 0), font, size)
-    width, height = x2 + max(x1, 0), size + size // 3
+    _, _, written, _ = cv2.getTextSize(canvas.shape[1::-1], text, (0, 0), font, size)
+    width, height = written + size // 2, size + size // 3
     left = int(np.clip(plate.box[0], 0, max(0, canvas.shape[1] - width)))
     top = int(plate.box[1]) - height - 4
     if top < 0:

@@ -12,6 +12,23 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA_VARIABLE = "ALPR_EDGE_DATA"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fail-on-skip", action="store_true", help="a skipped test fails the run (make verify)"
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With --fail-on-skip: whatever was skipped was not verified."""
+    if not session.config.getoption("--fail-on-skip"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if skipped and session.exitstatus == pytest.ExitCode.OK:
+        reporter.write_line(f"{len(skipped)} skipped: not verified", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real pictures; a test that needs it is skipped where there is none."""

@@ -27,7 +27,8 @@ def save(path: Path, image: np.ndarray, *options: int) -> Path:
 def png_of_size(width: int, height: int) -> bytes:
     """A PNG that claims a size and has no pixels."""
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -98,7 +99,7 @@ def test_truncated_is_an_error_and_never_grey(tmp_path, suffix, options, share):
     path = save(tmp_path / f"a.{suffix}", noise, *options)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ImageError, match=r"a\.\w+: (the file is cut short|begins like a picture|is no)"):
+    with pytest.raises(ImageError, match=r"a\.\w+: (the file is cut|begins like|is no)"):
         load_image(path)
 
 

@@ -63,7 +63,8 @@ def test_record_is_exactly_the_documented_object():
             "detection_confidence": 0.9,
         }],
         "ms": dict.fromkeys(
-            ["load", "letterbox", "detect", "postprocess", "rectify", "read", "text", "total"], 1.235
+            ("load", "letterbox", "detect", "postprocess", "rectify", "read", "text", "total"),
+            1.235,
         ),
     }
     assert error_record("x", ValueError("y")) == {"file": "x", "error": "y"}

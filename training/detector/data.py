@@ -33,10 +33,10 @@ PSEUDO_WEIGHT = 0.3
 class DataConfig:
     """How training pictures are made; probabilities are per picture."""
 
-    size: int = 384
+    size: int = 320
     batch: int = 8
     plates: int = 24
-    mosaic: float = 0.3
+    mosaic: float = 0.25
     paste: float = 0.5
     flip: float = 0.3
     smallest: float = 4.0

@@ -111,7 +111,7 @@ class Detector(nn.Module):
 
     mean: Tensor
     std: Tensor
-    distances: Tensor
+    steps: Tensor
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class Detector(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN_BGR) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(STD_BGR) * 255, persistent=False)
         bins = torch.arange(config.bins, dtype=torch.float32)
-        self.register_buffer("distances", bins, persistent=False)
+        self.register_buffer("steps", bins, persistent=False)
 
     def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures (N, H, W, 3) uint8 BGR, sides multiples of 32, to score logits (N, P),
@@ -147,7 +147,7 @@ class Detector(nn.Module):
 
     def expect(self, bins: Tensor) -> Tensor:
         """Bin logits (..., B) to the expected distance (...), in strides."""
-        return (bins.softmax(-1) * self.distances).sum(-1)
+        return (bins.softmax(-1) * self.steps).sum(-1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures (N, H, W, 3) uint8 BGR to ``scores`` (N, P) in 0..1, ``distances`` (N, P, 4)

@@ -220,7 +220,7 @@ class Reader(nn.Module):
         tokens = self.encode(batch["image"])
         logits, rows = self.decode(tokens)
         losses = {
-            "slots": functional.cross_entropy(logits.flatten(0, 1).float(), batch["text"].flatten()),
+            "slots": slots_loss(logits.float(), batch["text"]),
             "ctc": ctc_loss(self.ctc(tokens).float(), batch["text"]),
             "rows": rows_loss(rows.float(), batch["rows"]),
         }
@@ -230,6 +230,11 @@ class Reader(nn.Module):
             + self.config.rows_weight * losses["rows"]
         )
         return {"loss": total, **{name: value.detach() for name, value in losses.items()}}
+
+
+def slots_loss(logits: Tensor, text: Tensor) -> Tensor:
+    """Cross entropy of slot logits (N, T, C) against padded texts (N, T), pads included."""
+    return functional.cross_entropy(logits.flatten(0, 1), text.flatten())
 
 
 def ctc_loss(logits: Tensor, text: Tensor) -> Tensor:

@@ -25,9 +25,9 @@ DEMOS: dict[str, tuple[int, tuple[int, int], tuple[str, ...]]] = {
     "cn_green": (3, _LARGE, ("cn_green_small", "cn_blue")),
     "cn_white_black": (4, _SMALL, ("cn_police", "cn_black")),
     "eu": (5, _SMALL, ("eu",)),
-    "uk": (6, _SMALL, ("uk", "uk")),
-    "vn_two_rows": (7, _SMALL, ("vn_two", "vn")),
-    "several": (8, _LARGE, ("cn_green_large", "eu", "us", "in")),
+    "uk": (22, _SMALL, ("uk", "uk")),
+    "vn_two_rows": (25, _SMALL, ("vn_two", "vn_two")),
+    "several": (23, _LARGE, ("cn_green_large", "eu", "us", "in")),
     "none": (9, _SMALL, ()),
 }
 """Name: seed, (height, width), styles of the plates."""

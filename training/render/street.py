@@ -74,7 +74,7 @@ def _fill(
     (x1, y1), (x2, y2) = low.tolist(), high.tolist()
     mask = np.zeros((y2 - y1, x2 - x1), np.uint8)
     cv2.fillPoly(mask, [np.round((polygon - (x1, y1)) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    alpha: Floats = mask.astype(np.float32) / 255
+    alpha: Floats = np.asarray(mask / 255, np.float32)
     if rounding > 0.5:
         cv2.GaussianBlur(alpha, (0, 0), rounding * 0.6, alpha)
         alpha[:] = np.clip((alpha - 0.5) * max(1.5, rounding * 1.2) + 0.5, 0, 1)

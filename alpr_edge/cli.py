@@ -57,7 +57,7 @@ def read(options: argparse.Namespace) -> ExitCode:
     timings = []
     failed = interrupted = False
     try:
-        for file, result in _results(alpr, _progress(files), writer):
+        for file, result in _results(alpr, _progress(files, options.format), writer):
             failed |= result is None
             if result is not None:
                 timings.append((result.ms, result.read))
@@ -106,9 +106,12 @@ def _results(
 
 
 def _alpr(options: argparse.Namespace) -> ALPR:
+    from alpr_edge._cv2 import cv2
     from alpr_edge.detector import WholePicture
     from alpr_edge.pipeline import ALPR
 
+    if options.threads:
+        cv2.setNumThreads(options.threads)
     return ALPR(
         models=options.models,
         detector=WholePicture() if options.crops else None,
@@ -157,9 +160,10 @@ def _save_annotated(annotated: _Annotated, file: str, result: Result) -> None:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _progress(files: Sequence[str]) -> Iterator[str]:
-    """The files, with a bar on stderr where somebody looks at it."""
-    if len(files) < 2 or not sys.stderr.isatty():
+def _progress(files: Sequence[str], output: str) -> Iterator[str]:
+    """The files, with a bar on stderr where somebody looks at it and no record runs into it."""
+    apart = output == "table" or not sys.stdout.isatty()
+    if len(files) < 2 or not sys.stderr.isatty() or not apart:
         yield from files
         return
     from rich.console import Console
@@ -215,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
         "--min-detection", type=_share, metavar="P",
         help="leave out detections that are less certain (0..1, default: the model's own)",
     )
-    command.add_argument("--threads", type=_count, metavar="N", help="CPU threads of an inference")
+    command.add_argument("--threads", type=_count, metavar="N", help="CPU threads to use")
     command.add_argument("--models", metavar="DIR", help="folder with detector/ and reader/")
     command.add_argument(
         "--crops", action="store_true", help="the pictures are plate cut-outs: read one plate each"

@@ -12,6 +12,8 @@ from alpr_edge.engine import Engine
 from alpr_edge.errors import ModelError
 from alpr_edge.types import Reading
 
+MAX_BATCH = 32
+"""Plates of one inference; more are read in several, so that a crowd needs no more memory."""
 _EMPTY = {"logits": (0, alphabet.SLOTS, alphabet.CLASSES), "rows": (0, 2)}
 
 
@@ -45,7 +47,9 @@ class PlateReader:
         """The graph's raw outputs: logits (N, 10, 75) and rows (N, 2); N may be 0."""
         if len(plates) == 0:
             return {name: np.empty(shape, np.float32) for name, shape in _EMPTY.items()}
-        return self.engine.run(plates)
+        batches = (plates[i : i + MAX_BATCH] for i in range(0, len(plates), MAX_BATCH))
+        outputs = [self.engine.run(batch) for batch in batches]
+        return {name: np.concatenate([part[name] for part in outputs]) for name in outputs[0]}
 
     def decode(self, outputs: dict[str, NDArray[np.float32]]) -> list[Reading]:
         """Raw outputs to one Reading a plate.

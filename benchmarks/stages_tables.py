@@ -45,7 +45,8 @@ def _times(report: Mapping[str, Any]) -> list[str]:
     names = [
         f"{m['folder']} ({m['detector']['precision']}, {m['reader']['precision']})" for m in models
     ]
-    lines = ["| ms, p50 / p90 / p99 | " + " | ".join(names) + " |", "|---" * (len(models) + 1) + "|"]
+    header = " | ".join(["ms, p50 / p90 / p99", *names])
+    lines = [f"| {header} |", "|---" * (len(models) + 1) + "|"]
     for part in models[0]["ms"]:
         title = _TITLES.get(part, f"reading, {part.rpartition('_')[2]} plates at once")
         for stage in models[0]["ms"][part]:

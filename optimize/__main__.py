@@ -60,6 +60,10 @@ def _add_quantize(command: argparse.ArgumentParser) -> None:
         "--min-agreement", type=float, default=tolerances.agreement, metavar="SHARE",
         help="least share of FP32's decoded results that INT8 must repeat (%(default)s)",
     )
+    command.add_argument(
+        "--max-corner-shift", type=float, default=tolerances.corners, metavar="SHARE",
+        help="greatest median shift of INT8's corners, of the plate's width (%(default)s)",
+    )
 
 
 def _positive(text: str) -> int:
@@ -164,7 +168,9 @@ def _quantize(options: argparse.Namespace, source: Path) -> StepResult:
         overflow_fix=options.overflow_fix, isa=options.isa, limit=options.limit,
         detector=options.detector if manifests.load(source).task == "reader" else None,
     )
-    tolerances = Tolerances(agreement=options.min_agreement)
+    tolerances = Tolerances(
+        agreement=options.min_agreement, corners=options.max_corner_shift
+    )
     return quantize(source, options.out, options.data, config, tolerances=tolerances)
 
 

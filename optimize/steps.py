@@ -16,6 +16,10 @@ from alpr_edge.manifest import Manifest
 
 MODEL_ONNX = "model.onnx"
 _ROOT = Path(__file__).parent.parent
+_SOURCES = {
+    "detector": ("training/detector/model.py", "training/detector/mobilenetv4.py"),
+    "reader": ("training/reader/model.py",),
+}
 
 
 class StepFailed(AlprEdgeError):  # noqa: N818
@@ -61,7 +65,7 @@ def run_step(
         OutputError: the folder cannot be written.
     """
     note = out / "steps" / f"{step}-{task}.json"
-    recipe = {name: str(value) for name, value in (inputs | source_hashes(task)).items()}
+    recipe = {name: str(value) for name, value in (inputs | source_hash(task)).items()}
     if (found := _finished(note, folder, recipe)) is not None:
         return StepResult(folder=folder, manifest=found, kept=True)
     partial = folder.with_name(folder.name + ".partial")
@@ -94,10 +98,8 @@ def _finished(note: Path, folder: Path, recipe: dict[str, str]) -> Manifest | No
     return found if same else None
 
 
-def source_hashes(task: str) -> dict[str, str]:
-    """Hashes of the code that decides what the steps make."""
-    def digest(folder: str) -> str:
-        files = sorted((_ROOT / folder).glob("*.py"))
-        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-
-    return {name: digest(name) for name in ("optimize", f"training/{task}")}
+def source_hash(task: str) -> dict[str, str]:
+    """SHA-256 of the code that decides what the steps make: our own, and the network's."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    files += [_ROOT / name for name in _SOURCES[task]]
+    return {"code": hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()}

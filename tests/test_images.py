@@ -140,6 +140,23 @@ def test_what_is_no_picture(tmp_path, content, message):
         load_image(path)
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp"])
+def test_damaged_bytes_give_a_picture_or_an_image_error(tmp_path, picture, suffix):
+    """Anything else (a crash, another exception) would stop a run over many pictures."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / f"a.{suffix}"
+    whole = np.frombuffer(cv2.imencode(f".{suffix}", picture)[1].tobytes(), np.uint8)
+    for _ in range(40):
+        damaged = whole.copy()
+        damaged[rng.integers(40, len(whole), 8)] = rng.integers(0, 256, 8)  # the size is before 40
+        path.write_bytes(damaged.tobytes())
+        try:
+            loaded = load_image(path)
+        except ImageError:
+            continue
+        assert loaded.dtype == np.uint8 and loaded.ndim == 3
+
+
 def test_missing_and_folder(tmp_path):
     with pytest.raises(ImageError, match="no such file"):
         load_image(tmp_path / "a.jpg")

@@ -86,7 +86,9 @@ def test_the_callers_array_is_not_written_on(alpr, frame):
     assert alpr.predict(frame) == plates
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 500, 3), (500, 1, 3), (64, 96, 3)])
+@pytest.mark.parametrize("shape", [
+    (1, 1, 3), (1, 500, 3), (500, 1, 3), (64, 96, 3), (10_000, 10_000, 3),
+])
 def test_any_size_works(alpr, shape):
     for plate in alpr.predict(np.zeros(shape, np.uint8)):
         x1, y1, x2, y2 = plate.box
@@ -115,6 +117,14 @@ def test_no_plate_reads_nothing(frame):
 def test_shipped_reader_answers_an_empty_batch(tiny_models):
     reader = PlateReader(tiny_models / "reader")
     assert reader.predict(np.empty((0, PLATE_HEIGHT, PLATE_WIDTH, 3), np.uint8)) == []
+
+
+def test_crowd_is_read_in_several_batches(tiny_models, monkeypatch):
+    reader = PlateReader(tiny_models / "reader")
+    plates = np.zeros((7, PLATE_HEIGHT, PLATE_WIDTH, 3), np.uint8)
+    at_once = reader.predict(plates)
+    monkeypatch.setattr("alpr_edge.reader.MAX_BATCH", 3)
+    assert reader.predict(plates) == at_once and len(at_once) == 7
 
 
 def test_reader_that_forgets_a_plate_is_an_error(frame):

@@ -101,6 +101,17 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     os.replace(partial, path)
 
 
+STATE = "state.pt"
+"""Name of the resumable state in a run's folder."""
+
+
+def resumed_step(run_dir: Path) -> int:
+    """The step a run in ``run_dir`` goes on from, 0 for a new one: part of the data's seed, so
+    that a resumed run does not see its first pictures again."""
+    path = run_dir / STATE
+    return int(torch.load(path, weights_only=True, mmap=True)["step"]) if path.exists() else 0
+
+
 def parameter_groups(
     model: nn.Module, *, lr: float, weight_decay: float, backbone: str, backbone_ratio: float
 ) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from training.checkpoint import commit, parameter_groups, save_state, save_weights
+from training.checkpoint import STATE, commit, parameter_groups, save_state, save_weights
 from training.schedule import warmup_cosine
 
 Batch = dict[str, Any]
@@ -105,7 +105,7 @@ def train(
         )
     )
     step, seconds, best = 0, 0.0, -math.inf
-    state_path = run_dir / "state.pt"
+    state_path = run_dir / STATE
     if resume and state_path.exists():
         state = torch.load(state_path, weights_only=True)
         model.load_state_dict(state["model"])

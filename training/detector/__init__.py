@@ -1,0 +1,1 @@
+"""The detector: network, assignment, losses, training pictures, training and evaluation."""

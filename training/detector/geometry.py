@@ -106,7 +106,9 @@ def _turn(rng: np.random.Generator, turnable: bool) -> NDArray[np.float64]:
         angle = rng.uniform(-35, 35) if rng.random() < 0.08 else rng.normal(0, 5)
     angle = np.deg2rad(angle)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    shear = np.array([[1, rng.normal(0, 0.06)], [rng.normal(0, 0.04), 1]]) if turnable else np.eye(2)
+    shear = np.eye(2)
+    if turnable:
+        shear[0, 1], shear[1, 0] = rng.normal(0, (0.06, 0.04))
     aspect = np.exp(rng.normal(0, 0.08))
     matrix = np.eye(3)
     matrix[:2, :2] = rotation @ shear @ np.diag([aspect, 1 / aspect])
@@ -125,18 +127,17 @@ def random_view(
     height, width = source
     fit = min(target[0] / height, target[1] / width)
     scale = fit * np.exp(rng.uniform(np.log(0.6), np.log(2.5)))
-    free = np.array([target[1] - scale * width, target[0] - scale * height])
-    low, high = np.minimum(free, 0), np.maximum(free, 0)
-    offset = rng.uniform(low, high)
+    size = np.array(target[::-1], np.float64)  # x y, as points are
+    free = size - scale * np.array([width, height])
+    offset = rng.uniform(np.minimum(free, 0), np.maximum(free, 0))
     if len(plates.boxes) and rng.random() < 0.8:
         box = plates.boxes[rng.integers(len(plates.boxes))]
         centre = (box[:2] + box[2:]) / 2 * scale
-        room = np.minimum(0.15 * np.array(target[::-1]) + (box[2:] - box[:2]) * scale / 2,
-                          np.array(target[::-1]) / 2)
-        offset = np.clip(offset, room - centre, np.array(target[::-1]) - room - centre)
+        room = np.minimum(0.15 * size + (box[2:] - box[:2]) * scale / 2, size / 2)
+        offset = np.clip(offset, room - centre, size - room - centre)
     place = np.array([[scale, 0, offset[0]], [0, scale, offset[1]], [0, 0, 1]])
     side = float(max(target))
-    middle = np.array([[side, 0, target[1] / 2], [0, side, target[0] / 2], [0, 0, 1]])
+    middle = np.array([[side, 0, size[0] / 2], [0, side, size[1] / 2], [0, 0, 1]])
     turnable = bool((plates.corner_weight > 0).all())
     return View(matrix=middle @ _turn(rng, turnable) @ np.linalg.inv(middle) @ place)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import time
 from pathlib import Path
 
 import torch
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import UsageError
-from training.checkpoint import load_weights
+from training.checkpoint import load_weights, resumed_step
 from training.detector.data import DataConfig, FrameDataset, batches
 from training.detector.evaluate import evaluate, load_frames
 from training.detector.model import Detector, detector_edge, detector_medium
@@ -40,11 +40,11 @@ def run(
     seed_everything(loop.seed)
     model = _model(variant, start)
     config = DataConfig()
-    seed = int(time.time())  # a resumed run must not see the same pictures again
+    seed = loop.seed + resumed_step(run_dir) if resume else loop.seed
     dataset = FrameDataset(data, config, seed=seed)
     dev = load_frames(data, Split.DEV)
     train(
         model, batches(dataset, workers), loop, run_dir,
         functools.partial(evaluate, frames=dev), task="detector", resume=resume,
-        notes={"data": config.__dict__, "data_seed": seed},
+        notes={"variant": variant, "data_recipe": dataclasses.asdict(config)},
     )

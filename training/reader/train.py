@@ -13,7 +13,7 @@ from torch import nn
 from alpr_edge.alphabet import decode
 from alpr_edge.data.index import read_index
 from alpr_edge.data.sample import Split
-from training.checkpoint import load_weights
+from training.checkpoint import load_weights, resumed_step
 from training.loop import Evaluate, LoopConfig, seed_everything, train
 from training.reader.data import (
     PlateItem,
@@ -79,7 +79,8 @@ def run(
     if start is not None:
         model.load_state_dict(load_weights(start).state)
     items, dropped = load_plates(read_index(data), Split.TRAIN)
-    stream = PlateStream(items, RenderMaterial.load(data), recipe.data, recipe.loop.seed)
+    seed = recipe.loop.seed + resumed_step(run_dir) if resume else recipe.loop.seed
+    stream = PlateStream(items, RenderMaterial.load(data), recipe.data, seed)
     return train(
         model,
         batches(stream, recipe.batch_size, workers),

@@ -1,0 +1,174 @@
+"""The detector network: contract, learning, and the same answers after export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from alpr_edge.data.sample import PlateTruth, Sample, Split  # noqa: E402
+from alpr_edge.decode import grid  # noqa: E402
+from alpr_edge.geometry import as_quad, quad_box  # noqa: E402
+from training.detector.evaluate import detections, evaluate  # noqa: E402
+from training.detector.model import Detector, DetectorConfig, detector_edge  # noqa: E402
+
+TINY = DetectorConfig(channels=16, bifpn_layers=1, head_layers=1)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_one_seed() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def pictures(count: int, height: int = 64, width: int = 96) -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    return torch.from_numpy(rng.integers(0, 256, (count, height, width, 3), np.uint8))
+
+
+def test_outputs_are_those_of_the_contract() -> None:
+    model = Detector(TINY).eval()
+    with torch.inference_mode():
+        scores, distances, offsets = model(pictures(2))
+    cells = len(grid(64, 96)[0])
+    assert scores.shape == (2, cells) and distances.shape == (2, cells, 4)
+    assert offsets.shape == (2, cells, 8)
+    assert ((scores > 0) & (scores < 1)).all()
+    assert ((distances >= 0) & (distances <= TINY.bins - 1)).all()
+
+
+def test_a_batch_answers_like_its_pictures_alone() -> None:
+    model, images = Detector(TINY).eval(), pictures(3)
+    with torch.inference_mode():
+        together = model(images)
+        alone = [model(image[None]) for image in images]
+    for index, output in enumerate(together):
+        single = torch.cat([answer[index] for answer in alone])
+        torch.testing.assert_close(output, single, atol=1e-5, rtol=1e-4)
+
+
+def test_expected_distance_by_hand() -> None:
+    model = Detector(TINY)
+    bins = torch.full((1, TINY.bins), -60.0)
+    bins[0, 2], bins[0, 3] = np.log(0.25), np.log(0.75)
+    assert model.expect(bins).item() == pytest.approx(2.75, abs=1e-5)
+
+
+def test_the_shipped_network_costs_what_was_agreed() -> None:
+    model, cost = detector_edge().eval(), 0
+
+    def count(module: torch.nn.Conv2d, _: object, output: torch.Tensor) -> None:
+        nonlocal cost
+        cost += output.numel() * module.weight[0].numel()
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(count)
+    with torch.inference_mode():
+        model(pictures(1, 384, 640))
+    assert cost < 1.3e9
+
+
+def scene() -> tuple[dict[str, torch.Tensor], np.ndarray]:
+    """Two pictures with one bright, slightly turned plate each, as a batch; the corners."""
+    corners = np.array(
+        [[[20, 24], [66, 28], [64, 46], [18, 42]], [[40, 60], [100, 52], [102, 74], [42, 82]]],
+        np.float32,
+    )
+    images = np.full((2, 128, 128, 3), 60, np.uint8)
+    for image, quad in zip(images, corners, strict=True):
+        cv2.fillPoly(image, [quad.astype(np.int32)], (240, 200, 180))
+    flags = torch.ones(2, 1, dtype=torch.bool)
+    batch = {
+        "images": torch.from_numpy(images),
+        "boxes": torch.tensor([[quad_box(quad)] for quad in corners], dtype=torch.float32),
+        "corners": torch.from_numpy(corners)[:, None], "valid": flags, "ignore": ~flags,
+        "box_weight": torch.ones(2, 1), "corner_weight": torch.ones(2, 1),
+        "complete": torch.ones(2, dtype=torch.bool),
+    }
+    return batch, corners
+
+
+def test_a_tiny_network_learns_one_batch() -> None:
+    batch, corners = scene()
+    model = Detector(TINY)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for step in range(100):
+        for group in optimizer.param_groups:
+            group["lr"] = 3e-3 * min(1.0, (100 - step) / 50)
+        loss = model.loss(batch)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for module in model.modules():  # two pictures are no statistics: use the batch's own
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.track_running_stats = False
+            module.running_mean = module.running_var = None
+    with torch.inference_mode():
+        outputs = [output.numpy() for output in model.eval()(batch["images"])]
+    for index, quad in enumerate(corners):
+        boxes, found, scores = detections(*(o[index] for o in outputs), (128, 128), 0.3)
+        assert len(scores) == 1 and scores[0] > 0.5
+        np.testing.assert_allclose(boxes[0], quad_box(quad), atol=3)
+        np.testing.assert_allclose(found[0], quad, atol=3)
+
+
+class Oracle(torch.nn.Module):
+    """Answers with one cell that sees a plate exactly, whatever the picture."""
+
+    def __init__(self, corners: np.ndarray, height: int, width: int) -> None:
+        super().__init__()
+        points, strides = grid(height, width)
+        box = np.array(quad_box(corners), np.float32)
+        cell = int(np.abs(points - corners.mean(axis=0)).sum(axis=1).argmin())
+        self.scores = torch.zeros(1, len(points))
+        self.scores[0, cell] = 0.9
+        sides = np.concatenate([points - box[:2], box[2:] - points], axis=1) / strides
+        self.distances = torch.from_numpy(sides)[None]
+        offsets = (corners.reshape(1, 8) - np.tile(points, 4)) / strides
+        self.offsets = torch.from_numpy(offsets.astype(np.float32))[None]
+
+    def forward(self, _: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.scores, self.distances, self.offsets
+
+
+def test_evaluation_of_a_perfect_detector_is_perfect() -> None:
+    corners = np.array([[200, 100], [300, 104], [298, 134], [198, 130]], np.float32)
+    model = Oracle(corners, 384, 640)
+    image = np.zeros((768, 1280, 3), np.uint8)  # twice the network's size
+    truth = PlateTruth(box=quad_box(corners * 2), corners=as_quad(corners * 2))
+    sample = Sample(
+        path=Path("a.png"), dataset="ccpd_base", split=Split.DEV, width=1280, height=768,
+        plates=(truth,),
+    )
+    got = evaluate(model, [(sample, image)])
+    assert got["recall"] == got["precision"] == got["ap"] == got["tight_recall_70"] == 1
+    assert got["corner_median"] < 1e-4
+
+
+def test_torch_onnx_and_openvino_answer_alike(tmp_path: Path) -> None:
+    ort = pytest.importorskip("onnxruntime")
+    openvino = pytest.importorskip("openvino")
+    pytest.importorskip("onnxscript")
+    model, image = Detector(TINY).eval(), pictures(1)
+    with torch.inference_mode():
+        expected = [output.numpy() for output in model(image)]
+    names = ["scores", "distances", "offsets"]
+    program = torch.onnx.export(
+        model, (image,), dynamo=True, input_names=["image"], output_names=names, verbose=False
+    )
+    path = tmp_path / "model.onnx"
+    program.save(path)
+    onnx = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [output.name for output in onnx.get_outputs()] == names
+    compiled = openvino.compile_model(
+        openvino.convert_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    answers = compiled(image.numpy())
+    for index, want in enumerate(expected):
+        np.testing.assert_allclose(onnx.run(None, {"image": image.numpy()})[index], want, atol=1e-4)
+        np.testing.assert_allclose(answers[index], want, atol=1e-4)

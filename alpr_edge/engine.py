@@ -104,11 +104,19 @@ class Engine:
 
     def executed_precisions(self) -> dict[str, int]:
         """How many of the executed layers run in each precision, e.g. ``{"u8": 61, "f32": 9}``."""
+        return self._executed("runtimePrecision")
+
+    def executed_kernels(self) -> dict[str, int]:
+        """How many run by each kernel, e.g. ``{"jit_avx2_I8": 61, "ref_f32": 1}``: the ISA is in
+        the name. OpenVINO's own kernels (not oneDNN's) take the CPU's ISA whatever the cap."""
+        return self._executed("primitiveType")
+
+    def _executed(self, fact: str) -> dict[str, int]:
         counts: Counter[str] = Counter()
         for op in self._compiled.get_runtime_model().get_ordered_ops():
             info = op.get_rt_info()
             if str(info["layerType"].astype(str)) not in _NO_WORK:
-                counts[str(info["runtimePrecision"].astype(str))] += 1
+                counts[str(info[fact].astype(str))] += 1
         return dict(counts.most_common())
 
 

@@ -263,6 +263,7 @@ def about(engine: Engine) -> dict[str, Any]:
         "files": manifest.files, "input": list(manifest.input.shape), "threads": engine.threads,
         "inference_precision": engine.inference_precision,
         "executed_precisions": engine.executed_precisions(),
+        "executed_kernels": engine.executed_kernels(),
     }
 
 

@@ -57,6 +57,10 @@ def _add_quantize(command: argparse.ArgumentParser) -> None:
         help="weights of 7 bits: all (right for AVX2 without VNNI), first layer, none",
     )
     command.add_argument(
+        "--matmuls", action="store_true",
+        help="quantize matrix products too: faster with VNNI, slower on AVX2",
+    )
+    command.add_argument(
         "--min-agreement", type=float, default=tolerances.agreement, metavar="SHARE",
         help="least share of FP32's decoded results that INT8 must repeat (%(default)s)",
     )
@@ -165,7 +169,8 @@ def _quantize(options: argparse.Namespace, source: Path) -> StepResult:
     from optimize.quantize import QuantizeConfig, quantize
 
     config = QuantizeConfig(
-        overflow_fix=options.overflow_fix, isa=options.isa, limit=options.limit,
+        overflow_fix=options.overflow_fix, matmuls=options.matmuls, isa=options.isa,
+        limit=options.limit,
         detector=options.detector if manifests.load(source).task == "reader" else None,
     )
     tolerances = Tolerances(

@@ -23,6 +23,10 @@ from alpr_edge.types import Detection
 from optimize.pictures import calibration_pictures, network_inputs
 from optimize.steps import StepFailed, Tolerances
 
+SCORE_MARGIN = 0.1
+"""A detection is found again also where its score fell below the threshold by no more than this:
+what counts is that the plate is seen, not on which side of the threshold a doubtful one falls."""
+
 Outputs = Mapping[str, NDArray[np.floating]]
 
 
@@ -114,8 +118,10 @@ def compare_decoded(
 ) -> Agreement:
     """Compare two model folders of one task on the held out pictures, in this process."""
     if manifests.load(parent).task == "detector":
+        original = PlateDetector(parent)
+        lowest = max(0.0, original.min_score - SCORE_MARGIN)
         return _compare_detectors(
-            PlateDetector(parent), PlateDetector(child),
+            original, PlateDetector(child, min_score=lowest),
             calibration_pictures(data, crops=False, limit=limit).held_out, instruction_set,
         )
     return _compare_readers(
@@ -161,22 +167,28 @@ def _compare_readers(
 def _compare_detectors(
     parent: PlateDetector, child: PlateDetector, frames: Sequence[Sample], name: str
 ) -> Agreement:
+    """``child`` must give all its detections down to :data:`SCORE_MARGIN` below the threshold."""
     errors: list[float] = []
-    wanted = found = 0
+    wanted = extra = 0
     for frame in frames:
         image = load_image(frame.path)
         mine, theirs = parent.predict(image), child.predict(image)
-        wanted, found = wanted + len(mine), found + len(theirs)
-        errors += matched_corners(mine, theirs)
+        found = find_again(mine, theirs)
+        wanted += len(mine)
+        errors += [error for error in found if not math.isnan(error)]
+        extra += sum(
+            math.isnan(error) and detection.confidence >= parent.min_score
+            for error, detection in zip(found, theirs, strict=True)
+        )
     return Agreement(
-        task="detector", pictures=len(frames), k=len(errors), n=wanted, extra=found - len(errors),
+        task="detector", pictures=len(frames), k=len(errors), n=wanted, extra=extra,
         corners=float(np.median(errors)) if errors else math.nan, isa=name, **_executed(child),
     )
 
 
-def matched_corners(parent: Sequence[Detection], child: Sequence[Detection]) -> list[float]:
-    """Corner distances, in widths of the parent's plate, of the child's detections that overlap
-    one of the parent's."""
+def find_again(parent: Sequence[Detection], child: Sequence[Detection]) -> list[float]:
+    """For each of the child's detections its corners' distance, in widths of the plate, from the
+    parent's detection that it overlaps; NaN where there is none."""
     found = metrics.match(
         np.array([d.box for d in child], np.float64).reshape(-1, 4),
         np.array([d.confidence for d in child], np.float64),
@@ -184,8 +196,8 @@ def matched_corners(parent: Sequence[Detection], child: Sequence[Detection]) -> 
         metrics.IOU_FOUND,
     )
     return [
-        metrics.corner_error(detection.corners, parent[index].corners)
-        for detection, index in zip(child, found.tolist(), strict=True) if index >= 0
+        metrics.corner_error(detection.corners, parent[index].corners) if index >= 0 else math.nan
+        for detection, index in zip(child, found.tolist(), strict=True)
     ]
 
 

@@ -83,7 +83,8 @@ def test_the_chain_of_ancestors_reaches_the_weights(models, checkpoints, task):
     weights = next(path for path in checkpoints if path.stem == task)
     assert made.ancestors[-1].files == {weights.name: load_weights(weights).sha256}
     assert made.ancestors[-1].metrics[0].value == 0.25
-    assert made.parity["bytes"] < made.parity["bytes_of_parent"]
+    if task == "detector":  # a tiny reader is mostly description
+        assert made.parity["bytes"] < 0.6 * made.parity["bytes_of_parent"]
     assert made.tools["overflow_fix"] == "enable"
     assert {"openvino", "nncf"} <= made.tools.keys()
 
@@ -126,10 +127,10 @@ def test_torch_and_ir_agree_also_in_batches(models, checkpoints, task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_int8_is_executed_in_8_bits(models, task):
+    least = {"detector": 60, "reader": 4}[task]  # convolutions; a reader's matmuls stay in FP32
     counts = Engine(models / "int8" / task, threads=1).executed_precisions()
-    assert counts.get("u8", 0) + counts.get("i8", 0) >= 5
-    parity = manifests.load(models / "int8" / task).parity
-    assert parity["int8_layers"] >= 5
+    assert counts.get("u8", 0) + counts.get("i8", 0) >= least
+    assert manifests.load(models / "int8" / task).parity["int8_layers"] >= least
 
 
 def test_overflow_fix_leaves_weights_7_bits(models):
@@ -142,6 +143,23 @@ def test_overflow_fix_leaves_weights_7_bits(models):
     plain = [w for w in weights if w.ndim == 4]
     assert len(plain) > 20
     assert max(int(np.abs(w.astype(int)).max()) for w in plain) == 64
+
+
+def test_matrix_products_stay_float_unless_asked_for(models):
+    path = models / "fp32" / "reader" / manifests.MODEL_XML
+    items = [np.zeros((1, 48, 192, 3), np.uint8)]
+    kinds = {}
+    for matmuls in (False, True):
+        model = quantize.quantize_model(
+            openvino.Core().read_model(path), items, quantize.QuantizeConfig(matmuls=matmuls)
+        )
+        kinds[matmuls] = {
+            consumer.get_node().get_type_name()
+            for op in model.get_ops() if op.get_type_name() == "FakeQuantize"
+            for consumer in op.output(0).get_target_inputs()
+        }
+    assert "MatMul" not in kinds[False] and "MatMul" in kinds[True]
+    assert "Convolution" in kinds[False] & kinds[True]
 
 
 def test_last_layers_stay_float(models):
@@ -227,14 +245,14 @@ def test_agreement_beyond_tolerance_fails(changes, message):
         compare.check_agreement(agreement(**changes), Tolerances())
 
 
-def test_matched_corners_by_hand():
+def test_find_again_by_hand():
     def plate(x, shift=0.0):
         corners = ((x, 0.0), (x + 100, 0.0), (x + 100, 20.0), (x, 20.0))
         moved = tuple((a + shift, b) for a, b in corners)
         return Detection(box=(x, 0.0, x + 100, 20.0), corners=moved, confidence=0.9)
 
-    found = compare.matched_corners([plate(0), plate(500)], [plate(10, 3.0), plate(900)])
-    assert found == pytest.approx([0.13])  # 10 pixels over and 3 more, of a width of 100
+    found = compare.find_again([plate(0), plate(500)], [plate(10, 3.0), plate(900)])
+    assert found == pytest.approx([0.13, math.nan], nan_ok=True)  # 13 pixels of a width of 100
 
 
 def test_decoded_comparison_of_models_known_in_advance(tmp_path, data):
@@ -243,9 +261,17 @@ def test_decoded_comparison_of_models_known_in_advance(tmp_path, data):
     for folder, k in ((same[1], 2), (other, 0)):
         found = compare.compare_decoded(same[0], folder, data, instruction_set="x")
         assert (found.k, found.n, found.int8_layers > found.layers) == (k, 2, False)
-    detectors = tiny.build_detector(tmp_path / "d"), tiny.build_detector(tmp_path / "e", 0.5)
-    found = compare.compare_decoded(*detectors, data, instruction_set="x")
-    assert (found.k, found.n, found.extra, found.corners) == (2, 2, 0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "result"),  # the tiny detector's threshold is 0.3
+    [(0.9, 0.25, (2, 2, 0, 0.0)), (0.9, 0.1, (0, 2, 0, math.nan)), (0.1, 0.9, (0, 0, 2, math.nan))],
+)
+def test_a_plate_may_slip_below_the_threshold_a_little(tmp_path, data, mine, theirs, result):
+    folders = tiny.build_detector(tmp_path / "d", mine), tiny.build_detector(tmp_path / "e", theirs)
+    found = compare.compare_decoded(*folders, data, instruction_set="x")
+    numbers = (found.k, found.n, found.extra, found.corners)
+    assert numbers == pytest.approx(result, nan_ok=True)
 
 
 def test_the_child_process_is_capped(tmp_path, data):

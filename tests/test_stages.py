@@ -15,6 +15,7 @@ from alpr_edge.types import Detection
 from benchmarks import machine, stages
 from benchmarks.__main__ import main
 from benchmarks.stages import Scene, Times
+from benchmarks.stages_tables import _beyond_cap
 
 PLATE = Detection(
     box=(0.0, 0.0, 9.0, 9.0), corners=geometry.box_quad((0.0, 0.0, 9.0, 9.0)), confidence=1.0
@@ -134,7 +135,8 @@ def test_the_command_writes_json_and_markdown(command, tmp_path, tiny_models, ca
     assert 0 <= report["harness_ms"] < model["ms"]["detection"]["total"]["p50"]
     assert model["verdict"]["met"] and model["speed_up"]["detection"] == 1.0
     assert model["detector"]["threads"] == 1
-    assert model["detector"]["executed_precisions"]
+    layers = model["detector"]["executed_precisions"], model["detector"]["executed_kernels"]
+    assert sum(layers[0].values()) == sum(layers[1].values()) > 0
     assert set(model["reader"]["files"]) == {"model.xml", "model.bin"}
     text = (tmp_path / "s.md").read_text("utf-8")
     assert text == capsys.readouterr().out
@@ -160,6 +162,11 @@ def test_two_models_are_compared(command, tiny_models, tmp_path, capsys):
     first, second = (m["ms"]["detection"]["total"]["p50"] for m in models)
     assert models[1]["speed_up"]["detection"] == pytest.approx(first / second, abs=2e-3)
     assert "x) |" in capsys.readouterr().out
+
+
+def test_layers_beyond_the_cap_are_told():
+    network = {"executed_kernels": {"jit_avx2_I8": 5, "jit_avx512_f32": 2, "brgemm_amx": 1}}
+    assert _beyond_cap(network) == "; 3 of 8 layers beyond AVX2 in spite of the cap"
 
 
 def test_wrong_options(command, tmp_path):

@@ -1,4 +1,4 @@
-"""``python -m training reader|detector --data DATA --run DIR``."""
+"""``python -m training reader|detector|publish --data DATA --run DIR``."""
 
 from __future__ import annotations
 
@@ -23,22 +23,36 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--workers", type=int, default=1, help="loader processes")
         command.add_argument("--start", type=Path, help="weights to continue from (.safetensors)")
         command.add_argument("--fresh", action="store_true", help="do not resume")
+    publish = commands.add_parser("publish", help="a run's best weights, fitted on dev, to a file")
+    publish.add_argument("--data", type=Path, required=True, help="folder with the pictures")
+    publish.add_argument("--run", type=Path, required=True, help="folder of the run")
+    publish.add_argument("--to", type=Path, required=True, help=".safetensors to write")
     return root
+
+
+def execute(options: argparse.Namespace) -> None:
+    """Run a parsed command."""
+    if options.command == "publish":
+        from training.publish import publish
+
+        print(publish(options.run, options.to, options.data))
+        return
+    if options.command == "reader":
+        from training.reader.train import run
+    else:
+        from training.detector.train import run
+    run(
+        options.data, options.run, variant=options.variant, minutes=options.minutes,
+        threads=options.threads, workers=options.workers, start=options.start,
+        resume=not options.fresh,
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     options = parser().parse_args(arguments)
-    if options.command == "reader":
-        from training.reader.train import run
-    else:
-        from training.detector.train import run
     try:
-        run(
-            options.data, options.run, variant=options.variant, minutes=options.minutes,
-            threads=options.threads, workers=options.workers, start=options.start,
-            resume=not options.fresh,
-        )
+        execute(options)
     except AlprEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

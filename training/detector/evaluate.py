@@ -61,8 +61,8 @@ def figures(frames: Sequence[FrameResult]) -> dict[str, float]:
     recall at IoU 0.5 and 0.7 and the median corner error as a fraction of the plate's width."""
     complete = [f for f in frames if f.sample.complete]
     tight = [f for f in frames if measures_tightly(f.sample)]
-    sure = [_at_least(f, SURE) for f in complete]
-    sure_tight = [_at_least(f, SURE) for f in tight]
+    sure = [at_least(f, SURE) for f in complete]
+    sure_tight = [at_least(f, SURE) for f in tight]
     rates, errors = detection_rates(sure, 0.5), corner_errors(sure_tight)
     precision_all = detection_rates(complete, 0.5).average_precision
     corners = errors.quantile(0.5) if errors.n else 1.0
@@ -77,7 +77,8 @@ def figures(frames: Sequence[FrameResult]) -> dict[str, float]:
     }
 
 
-def _at_least(frame: FrameResult, lowest: float) -> FrameResult:
+def at_least(frame: FrameResult, lowest: float) -> FrameResult:
+    """The frame with only the detections of at least that confidence."""
     kept = [d for d in frame.detections if d.confidence >= lowest]
     return FrameResult(sample=frame.sample, detections=kept)
 

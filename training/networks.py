@@ -1,0 +1,34 @@
+"""The network of a weights file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alpr_edge.errors import ModelError
+from training.checkpoint import Weights
+from training.detector.model import Detector, DetectorConfig
+from training.reader.model import Reader, ReaderConfig
+
+
+def build(weights: Weights) -> Detector | Reader:
+    """The network of a weights file, in evaluation mode.
+
+    Raises:
+        ModelError: unknown task, or configuration and weights do not fit.
+    """
+    config = {k: tuple(v) if isinstance(v, list) else v for k, v in weights.config.items()}
+    networks: dict[str, Any] = {
+        "detector": lambda: Detector(DetectorConfig(**config)),
+        "reader": lambda: Reader(ReaderConfig(**config)),
+    }
+    if weights.task not in networks:
+        raise ModelError(f"weights of task {weights.task!r}; allowed: {', '.join(networks)}")
+    try:
+        network: Detector | Reader = networks[weights.task]()
+        network.load_state_dict(weights.state)
+    except (TypeError, RuntimeError) as error:
+        raise ModelError(
+            f"the {weights.task}'s weights do not fit this version's network ({error}); use the "
+            "commit that trained them"
+        ) from error
+    return network.eval()

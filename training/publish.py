@@ -1,0 +1,97 @@
+"""Turn a run's best weights into the project's: fit on dev what the runtime needs to know.
+
+The reader's temperature (its confidence should mean something; Guo et al. 2017), the detector's
+score threshold; both travel with the weights into every exported model's manifest.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from alpr_edge.alphabet import encode
+from alpr_edge.data.index import read_index
+from alpr_edge.data.sample import Split
+from alpr_edge.errors import OutputError
+from alpr_edge.metrics import FrameResult, detection_rates
+from training.checkpoint import load_weights, save_weights
+from training.detector.evaluate import at_least, detect, load_frames
+from training.detector.model import Detector
+from training.networks import build
+from training.reader.data import evaluation_plates, plain
+from training.reader.model import slots_loss
+
+BEST = "best.safetensors"
+TEMPERATURES = np.round(np.geomspace(0.5, 4.0, 43), 3)
+THRESHOLDS = np.round(np.arange(0.2, 0.71, 0.02), 2)
+
+
+def publish(run_dir: Path, target: Path, data: Path) -> dict[str, Any]:
+    """Write ``run_dir``'s best weights to ``target`` with the facts fitted on dev.
+
+    Returns those facts.
+
+    Raises:
+        ModelError: the run has no weights yet. OutputError: ``target`` cannot be written.
+    """
+    weights = load_weights(run_dir / BEST)
+    network = build(weights)
+    if isinstance(network, Detector):
+        facts: dict[str, Any] = {"score_threshold": choose_threshold(network, data)}
+    else:
+        facts = {"temperature": fit_temperature(network, data)}
+    facts["trained_on"] = training_sets(weights.task, data)
+    config = network.config
+    try:
+        save_weights(
+            target, task=weights.task, config=config, state=weights.state,
+            notes=weights.notes | facts,
+        )
+        for name in ("log.csv", "eval.csv"):
+            shutil.copy(run_dir / name, target.with_name(f"{target.stem}.{name}"))
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error}") from error
+    return facts
+
+
+def training_sets(task: str, data: Path) -> list[str]:
+    """Names of the sets that a network learned from: plates with a text, or frames."""
+    learned = {
+        s.dataset for s in read_index(data)
+        if s.split is Split.TRAIN
+        and (any(p.text for p in s.plates) if task == "reader" else not s.crop)
+    }
+    return [*sorted(learned), "rendered"]
+
+
+@torch.inference_mode()
+def fit_temperature(model: nn.Module, data: Path) -> float:
+    """The temperature with the least negative log-likelihood over the dev crops' slots."""
+    items = evaluation_plates(data, Split.DEV)
+    logits = torch.cat([
+        model(torch.from_numpy(np.stack([plain(item) for item in items[i : i + 64]])))[0]
+        for i in range(0, len(items), 64)
+    ])
+    texts = torch.from_numpy(np.stack([encode(item.text) for item in items]))
+    losses = [float(slots_loss(logits / t, texts)) for t in TEMPERATURES]
+    return float(TEMPERATURES[int(np.argmin(losses))])
+
+
+def choose_threshold(model: nn.Module, data: Path) -> float:
+    """The score threshold with the greatest F1 at IoU 0.5 over the complete dev frames."""
+    frames = [
+        FrameResult(sample=sample, detections=detect(model, image))
+        for sample, image in load_frames(data, Split.DEV) if sample.complete
+    ]
+
+    def f1(threshold: float) -> float:
+        rates = detection_rates([at_least(frame, threshold) for frame in frames], 0.5)
+        recall, precision = rates.recall.value, rates.precision.value
+        return 2 * recall * precision / max(recall + precision, 1e-9)
+
+    return float(max(THRESHOLDS, key=f1))

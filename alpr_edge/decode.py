@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from alpr_edge.types import Floats
 
 STRIDES = (8, 16, 32)
+MAX_CANDIDATES = 300
+"""Cells, best score first, that go into the suppression of doubles."""
 
 
 def grid(height: int, width: int, strides: tuple[int, ...] = STRIDES) -> tuple[Floats, Floats]:
@@ -87,3 +89,18 @@ def nms(boxes: NDArray[np.floating], scores: NDArray[np.floating], iou: float) -
         if not overlaps[candidate, kept].any():
             kept.append(candidate)
     return order[kept]
+
+
+def select(
+    scores: Floats, distances: Floats, offsets: Floats, points: Floats, strides: Floats, *,
+    min_score: float, iou: float,
+) -> tuple[Floats, Floats, Floats]:
+    """One picture's graph outputs (P,), (P, 4), (P, 8) as boxes (k, 4) and corners (k, 4, 2) in
+    network pixels and scores (k,): at least ``min_score``, doubles suppressed, best first."""
+    chosen = np.flatnonzero(scores >= min_score)
+    chosen = chosen[np.argsort(-scores[chosen], kind="stable")[:MAX_CANDIDATES]]
+    boxes = decode_boxes(points[chosen], strides[chosen], distances[chosen])
+    kept = nms(boxes, scores[chosen], iou)
+    chosen = chosen[kept]
+    corners = decode_corners(points[chosen], strides[chosen], offsets[chosen])
+    return boxes[kept], corners, scores[chosen]

@@ -13,9 +13,6 @@ from alpr_edge.engine import Engine
 from alpr_edge.errors import ModelError, UsageError
 from alpr_edge.types import Detection, Image
 
-MAX_CANDIDATES = 300
-"""Cells, best score first, that go into the suppression."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Framed:
@@ -77,25 +74,20 @@ class PlateDetector:
         scores = outputs["scores"][0]
         if not np.isfinite(scores).all():
             raise ModelError(f"{self.engine.folder}: scores are not finite; get the model anew")
-        chosen = np.flatnonzero(scores >= self.min_score)
-        chosen = chosen[np.argsort(-scores[chosen], kind="stable")[:MAX_CANDIDATES]]
-        points, strides = self._points[chosen], self._strides[chosen]
-        boxes = decode.decode_boxes(points, strides, outputs["distances"][0, chosen])
-        corners = decode.decode_corners(points, strides, outputs["offsets"][0, chosen])
+        boxes, corners, scores = decode.select(
+            scores, outputs["distances"][0], outputs["offsets"][0], self._points, self._strides,
+            min_score=self.min_score, iou=self._iou,
+        )
         if not (np.isfinite(boxes).all() and np.isfinite(corners).all()):
             raise ModelError(f"{self.engine.folder}: boxes are not finite; get the model anew")
         boxes = framed.mapping.inverse(boxes.reshape(-1, 2, 2))
-        boxes = np.clip(boxes, 0, [framed.width, framed.height]).reshape(-1, 4)
-        corners = framed.mapping.inverse(corners)
-        kept = decode.nms(boxes, scores[chosen], self._iou)
+        boxes = np.clip(boxes, 0, [framed.width, framed.height])
         return [
-            Detection(
-                box=geometry.quad_box(boxes[i].reshape(2, 2)),
-                corners=geometry.as_quad(corners[i]),
-                confidence=float(scores[chosen[i]]),
+            Detection(box=geometry.quad_box(box), corners=geometry.as_quad(quad), confidence=score)
+            for box, quad, score in zip(
+                boxes, framed.mapping.inverse(corners), scores.tolist(), strict=True
             )
-            for i in kept
-            if (boxes[i, 2:] > boxes[i, :2]).all()  # else it lies in the frame's grey margin
+            if (box[1] > box[0]).all()  # else it lies in the frame's grey margin
         ]
 
 

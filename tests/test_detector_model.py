@@ -11,9 +11,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from alpr_edge.data.sample import PlateTruth, Sample, Split  # noqa: E402
-from alpr_edge.decode import grid  # noqa: E402
+from alpr_edge.decode import grid, select  # noqa: E402
 from alpr_edge.geometry import as_quad, quad_box  # noqa: E402
-from training.detector.evaluate import detections, evaluate  # noqa: E402
+from training.detector.evaluate import evaluate  # noqa: E402
 from training.detector.model import Detector, DetectorConfig, detector_edge  # noqa: E402
 
 TINY = DetectorConfig(channels=16, bifpn_layers=1, head_layers=1)
@@ -111,7 +111,9 @@ def test_a_tiny_network_learns_one_batch() -> None:
     with torch.inference_mode():
         outputs = [output.numpy() for output in model.eval()(batch["images"])]
     for index, quad in enumerate(corners):
-        boxes, found, scores = detections(*(o[index] for o in outputs), (128, 128), 0.3)
+        boxes, found, scores = select(
+            *(o[index] for o in outputs), *grid(128, 128), min_score=0.3, iou=0.5
+        )
         assert len(scores) == 1 and scores[0] > 0.5
         np.testing.assert_allclose(boxes[0], quad_box(quad), atol=3)
         np.testing.assert_allclose(found[0], quad, atol=3)

@@ -23,6 +23,10 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--workers", type=int, default=1, help="loader processes")
         command.add_argument("--start", type=Path, help="weights to continue from (.safetensors)")
         command.add_argument("--fresh", action="store_true", help="do not resume")
+        if name == "detector":
+            command.add_argument(
+                "--imagenet", type=Path, help="timm's MobileNetV4 weights for the backbone"
+            )
     publish = commands.add_parser("publish", help="a run's best weights, fitted on dev, to a file")
     publish.add_argument("--data", type=Path, required=True, help="folder with the pictures")
     publish.add_argument("--run", type=Path, required=True, help="folder of the run")
@@ -37,15 +41,18 @@ def execute(options: argparse.Namespace) -> None:
 
         print(publish(options.run, options.to, options.data))
         return
+    common = {
+        "variant": options.variant, "minutes": options.minutes, "threads": options.threads,
+        "workers": options.workers, "start": options.start, "resume": not options.fresh,
+    }
     if options.command == "reader":
-        from training.reader.train import run
+        from training.reader.train import run as train_reader
+
+        train_reader(options.data, options.run, **common)
     else:
-        from training.detector.train import run
-    run(
-        options.data, options.run, variant=options.variant, minutes=options.minutes,
-        threads=options.threads, workers=options.workers, start=options.start,
-        resume=not options.fresh,
-    )
+        from training.detector.train import run as train_detector
+
+        train_detector(options.data, options.run, imagenet=options.imagenet, **common)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,34 +8,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from alpr_edge.data.index import read_index
 from alpr_edge.data.sample import Sample, Split
-from alpr_edge.decode import decode_boxes, decode_corners, grid, nms
+from alpr_edge.decode import grid, select
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import as_quad, letterbox
 from alpr_edge.metrics import FrameResult, corner_errors, detection_rates, measures_tightly
-from alpr_edge.types import Detection, Floats, Image
+from alpr_edge.types import Detection, Image
 
 HEIGHT, WIDTH = 384, 640
 """Input size that the figures are measured at."""
 SURE, LOWEST, OVERLAP = 0.4, 0.05, 0.5
 """Score of a detection that counts, lowest score for average precision, IoU of NMS."""
-
-
-def detections(
-    scores: Floats, distances: Floats, offsets: Floats, size: tuple[int, int], lowest: float
-) -> tuple[Floats, Floats, NDArray[np.floating]]:
-    """One picture's graph outputs (P,), (P, 4), (P, 8) as boxes (k, 4), corners (k, 4, 2) in
-    network pixels and scores (k,), best first."""
-    points, strides = grid(*size)
-    near = np.flatnonzero(scores >= lowest)
-    boxes = decode_boxes(points[near], strides[near], distances[near])
-    kept = nms(boxes, scores[near], OVERLAP)
-    corners = decode_corners(points[near], strides[near], offsets[near])
-    return boxes[kept], corners[kept], scores[near][kept]
 
 
 def detect(model: nn.Module, image: Image, lowest: float = LOWEST) -> list[Detection]:
@@ -44,7 +30,9 @@ def detect(model: nn.Module, image: Image, lowest: float = LOWEST) -> list[Detec
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         outputs = model(torch.from_numpy(canvas)[None])
     scores, distances, offsets = (output[0].float().numpy() for output in outputs)
-    boxes, corners, sure = detections(scores, distances, offsets, (HEIGHT, WIDTH), lowest)
+    boxes, corners, sure = select(
+        scores, distances, offsets, *grid(HEIGHT, WIDTH), min_score=lowest, iou=OVERLAP
+    )
     found = []
     for box, quad, score in zip(boxes, corners, sure.tolist(), strict=True):
         x1, y1, x2, y2 = mapping.inverse(box.reshape(2, 2)).ravel().tolist()

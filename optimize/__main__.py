@@ -144,10 +144,13 @@ def _numbered(number: str, step: Step, options: argparse.Namespace, source: Path
 
 
 def _export(options: argparse.Namespace, checkpoint: Path) -> StepResult:
+    import torch
+
     from optimize.export import DETECTOR_SIZE, export
     from optimize.pictures import calibration_pictures
     from training.checkpoint import load_weights
 
+    torch.set_num_threads(1)  # single pictures gain nothing, a busy machine loses much
     crops = load_weights(checkpoint).task == "reader"
     pictures = calibration_pictures(options.data, crops=crops, limit=options.limit)
     return export(

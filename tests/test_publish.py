@@ -1,0 +1,80 @@
+"""Publishing a run's weights: what is fitted on dev, and that the file builds a network again."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from alpr_edge.errors import ModelError  # noqa: E402
+from training.checkpoint import load_weights, save_weights  # noqa: E402
+from training.detector.model import Detector, DetectorConfig  # noqa: E402
+from training.networks import build  # noqa: E402
+from training.publish import TEMPERATURES, THRESHOLDS, publish  # noqa: E402
+from training.reader.model import reader_tiny  # noqa: E402
+
+
+def make_run(folder, task: str, network) -> None:
+    folder.mkdir()
+    save_weights(
+        folder / "best.safetensors", task=task, config=network.config,
+        state=network.state_dict(), notes={"step": 3},
+    )
+    for name in ("log.csv", "eval.csv"):
+        (folder / name).write_text("step\n3\n")
+
+
+@pytest.fixture
+def data(tmp_path):
+    rng = np.random.default_rng(0)
+    root = tmp_path / "data"
+    root.mkdir()
+    rows = []
+    for number, split in enumerate(["train", "dev", "dev"]):
+        cv2.imwrite(str(root / f"{number}.png"), rng.integers(0, 256, (64, 128, 3), np.uint8))
+        rows.append({"image": f"{number}.png", "set": "drawn", "split": split,
+                     "width": 128, "height": 64})
+    crops = "".join(json.dumps(row | {"text": "AB12"}) + "\n" for row in rows)
+    plate = {"box": [20, 20, 60, 32], "corners": None, "text": None}
+    frames = "".join(json.dumps(row | {"plates": [plate], "complete": True}) + "\n" for row in rows)
+    (root / "crops.jsonl").write_text(crops)
+    (root / "frames.jsonl").write_text(frames)
+    return root
+
+
+def test_a_reader_gets_its_temperature(tmp_path, data) -> None:
+    network = reader_tiny()
+    make_run(tmp_path / "run", "reader", network)
+    target = tmp_path / "weights" / "reader_tiny.safetensors"
+    facts = publish(tmp_path / "run", target, data)
+    assert facts["temperature"] in TEMPERATURES
+    assert facts["trained_on"] == ["drawn", "rendered"]
+    weights = load_weights(target)
+    assert weights.notes == {"step": 3, **facts}
+    assert (tmp_path / "weights" / "reader_tiny.log.csv").exists()
+    again = build(weights)
+    image = torch.zeros(1, 48, 192, 3, dtype=torch.uint8)
+    with torch.inference_mode():
+        assert torch.equal(again(image)[0], network.eval()(image)[0])
+
+
+def test_a_detector_gets_its_threshold(tmp_path, data) -> None:
+    make_run(tmp_path / "run", "detector",
+             Detector(DetectorConfig(channels=8, bifpn_layers=1, head_layers=1)))
+    facts = publish(tmp_path / "run", tmp_path / "detector.safetensors", data)
+    assert facts["score_threshold"] in THRESHOLDS
+
+
+def test_foreign_weights_are_refused(tmp_path) -> None:
+    network = reader_tiny()
+    path = tmp_path / "w.safetensors"
+    save_weights(path, task="poet", config=network.config, state={}, notes={})
+    with pytest.raises(ModelError, match="task 'poet'; allowed: detector, reader"):
+        build(load_weights(path))
+    save_weights(path, task="reader", config=network.config, state={}, notes={})
+    with pytest.raises(ModelError, match="do not fit this version's network"):
+        build(load_weights(path))

@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import json
 import math
-import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -34,8 +33,9 @@ from alpr_edge.metrics import FrameResult, Rate, Ratio, Spread
 from alpr_edge.pipeline import ALPR, MODELS
 from alpr_edge.reader import PlateReader
 from alpr_edge.types import Detection, Plate
-from benchmarks import isa
+from benchmarks import isa, machine
 from benchmarks.accuracy_tables import show
+from benchmarks.models import folder_name
 
 SCHEMA = 1
 BATCH = 8
@@ -302,22 +302,18 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if code is not None:
         return code
     named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
-    models = {_name(folder): ALPR(models=folder) for folder in folders}
+    models = {folder_name(folder): ALPR(models=folder) for folder in folders}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("measuring")
         report = run(
             options.data, options.split, models, options.limit,
             lambda done, total: progress.update(task, advance=done, total=total),
         )
-    report |= {"isa": named, "machine": platform.processor() or platform.machine()}
+    report |= {"isa": named, "machine": machine.facts()}
     if options.out:
         _write(report, options.out)
     show(report)
     return ExitCode.OK
-
-
-def _name(folder: Path) -> str:
-    return "shipped" if folder == MODELS else str(folder)
 
 
 def _write(report: dict[str, Any], path: Path) -> None:

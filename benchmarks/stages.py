@@ -36,6 +36,7 @@ from alpr_edge.reader import PlateReader
 from alpr_edge.stages import DETECTION_STAGES, READING_STAGES, Stage
 from alpr_edge.types import Detection, Image, Reading
 from benchmarks import isa, machine
+from benchmarks.models import folder_name
 from benchmarks.stages_tables import markdown
 
 SCHEMA = 1
@@ -239,7 +240,7 @@ def report(
     for contestant, taken in zip(contestants, times, strict=True):
         verdict = judge(taken)
         entry: dict[str, Any] = {
-            "folder": _name(contestant.folder),
+            "folder": folder_name(contestant.folder),
             "detector": about(contestant.detector.engine),
             "reader": about(contestant.reader.engine),
             "ms": figures(taken),
@@ -321,10 +322,6 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     _write(text, options.markdown)
     met = all(model["verdict"]["met"] for model in found["models"])
     return ExitCode.OK if met else ExitCode.FAILED
-
-
-def _name(folder: Path) -> str:
-    return "shipped" if folder == MODELS else str(folder)
 
 
 def _write(text: str, path: Path | None) -> None:

@@ -22,7 +22,6 @@ import alpr_edge
 from alpr_edge import manifest as manifests
 from alpr_edge.alphabet import CHARACTERS, CLASSES, SLOTS
 from alpr_edge.decode import STRIDES
-from alpr_edge.errors import ModelError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.manifest import (
     DetectorDecode,
@@ -37,8 +36,7 @@ from optimize.pictures import Pictures, network_inputs
 from optimize.steps import MODEL_ONNX, StepResult, Tolerances, run_step
 from training.checkpoint import Weights, load_weights
 from training.detector.evaluate import HEIGHT, OVERLAP, SURE, WIDTH
-from training.detector.model import Detector, DetectorConfig
-from training.reader.model import Reader, ReaderConfig
+from training.networks import build
 
 DETECTOR_SIZE = (HEIGHT, WIDTH)
 """Height and width of the detector's input where nothing else is asked for."""
@@ -65,7 +63,7 @@ def export(
     """Write ``out/onnx/TASK/model.onnx``; ``size`` is the detector's input.
 
     Raises:
-        ModelError: the checkpoint cannot be read or does not fit its configuration.
+        ModelError: the checkpoint cannot be read or does not fit this version's network.
         StepFailed: ONNX Runtime and PyTorch answer differently.
     """
     weights = load_weights(checkpoint)
@@ -130,29 +128,6 @@ def trained_manifest(weights: Weights, path: Path, size: tuple[int, int]) -> Man
             temperature=float(weights.notes.get("temperature", 1.0)),
         ),
     )
-
-
-def build(weights: Weights) -> nn.Module:
-    """The network of a checkpoint, ready to infer.
-
-    Raises:
-        ModelError: unknown task, or configuration and weights do not fit.
-    """
-    config = {k: tuple(v) if isinstance(v, list) else v for k, v in weights.config.items()}
-    try:
-        if weights.task == "detector":
-            network: nn.Module = Detector(DetectorConfig(**config))
-        elif weights.task == "reader":
-            network = Reader(ReaderConfig(**config))
-        else:
-            raise ModelError(f"checkpoint of task {weights.task!r}; allowed: detector, reader")
-        network.load_state_dict(weights.state)
-    except (TypeError, RuntimeError) as error:
-        raise ModelError(
-            f"the {weights.task}'s weights do not fit this version's network ({error}); export "
-            "them with the commit that trained them"
-        ) from error
-    return network.eval()
 
 
 def write_onnx(network: nn.Module, manifest: Manifest, path: Path) -> None:

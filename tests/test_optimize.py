@@ -109,7 +109,8 @@ def test_onnx_keeps_the_contract(models, task):
 @pytest.mark.parametrize("task", TASKS)
 def test_torch_and_ir_agree_also_in_batches(models, checkpoints, task):
     """Two routes: the trained module itself, and the deployed file."""
-    from optimize.export import build, run_torch
+    from optimize.export import run_torch
+    from training.networks import build
 
     weights = load_weights(next(path for path in checkpoints if path.stem == task))
     engine = Engine(models / "fp32" / task, threads=1)
@@ -200,7 +201,7 @@ def test_wrong_use_ends_with_its_exit_code(data, checkpoints, tmp_path, capsys):
 
 
 def test_weights_that_do_not_fit_are_a_model_error(checkpoints):
-    from optimize.export import build
+    from training.networks import build
 
     weights = load_weights(checkpoints[0])
     with pytest.raises(ModelError, match="do not fit"):

@@ -1,0 +1,132 @@
+"""Input sizes of a detector: recall per plate width beside the time of detection.
+
+    python -m benchmarks sizes --data DATA --detectors A B C --isa avx2 --threads 2
+
+Each folder holds the same network exported at another size (``python -m optimize export --size``).
+The recall is on ``--split`` (dev: it chooses), the time on 1920 x 1080 frames, taking turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from alpr_edge import metrics
+from alpr_edge.budget import detection_ms
+from alpr_edge.data import Split
+from alpr_edge.detector import PlateDetector
+from alpr_edge.errors import ExitCode
+from alpr_edge.images import load_image
+from alpr_edge.metrics import FrameResult, Rate
+from alpr_edge.pipeline import ALPR
+from benchmarks import isa, machine
+from benchmarks.accuracy import WIDE_PLATE, load
+from benchmarks.stages import NullReader, load_scenes
+
+RUNS = 100
+WARM_UP = 5
+
+
+def recalls(data: Path, split: str, detectors: Sequence[PlateDetector]) -> list[dict[str, Any]]:
+    """For each detector: recall per width and of wide plates over all frames, false detections."""
+    frames, _ = load(data, split, None)
+    found: list[list[FrameResult]] = [[] for _ in detectors]
+    for sample in track(frames, "detecting", console=Console(stderr=True), transient=True):
+        image = load_image(sample.path)
+        for detector, results in zip(detectors, found, strict=True):
+            results.append(FrameResult(sample=sample, detections=detector.predict(image)))
+    return [row(results) for results in found]
+
+
+def row(results: Sequence[FrameResult]) -> dict[str, Any]:
+    """The figures of one detector."""
+    complete = [frame for frame in results if frame.sample.complete]
+    bins = metrics.recall_by_width(results)
+    wide = metrics.recall_by_width(results, (WIDE_PLATE, math.inf))
+    rates = metrics.detection_rates(complete, metrics.IOU_FOUND)
+    corners = metrics.corner_errors(results)
+    return {
+        "by_width": {
+            f"{low:g}-{high:g}" if high < math.inf else f"≥ {low:g}": _rate(rate)
+            for (low, high), rate in bins.items()
+        },
+        "wide": _rate(next(iter(wide.values()))),
+        "complete": _rate(rates.recall),
+        "precision": _rate(rates.precision),
+        "corner_median": corners.value,
+    }
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    return {"k": rate.k, "n": rate.n}
+
+
+def times(detectors: Sequence[PlateDetector], data: Path) -> list[float]:
+    """Median milliseconds of letterbox + detect + postprocess, the detectors taking turns."""
+    scenes = load_scenes(data)
+    pipelines = [ALPR(detector=detector, reader=NullReader()) for detector in detectors]
+    taken: list[list[float]] = [[] for _ in pipelines]
+    for run in range(-WARM_UP, RUNS):
+        for pipeline, ms in zip(pipelines, taken, strict=True):
+            result = pipeline.run(scenes[run % len(scenes)].frame)
+            if run >= 0:
+                ms.append(detection_ms(result.ms))
+    return [float(np.median(ms)) for ms in taken]
+
+
+def markdown(rows: Sequence[dict[str, Any]], facts: str) -> str:
+    """The table, a line a size."""
+    widths = list(rows[0]["by_width"])
+    head = ["input", *(f"{width} px" for width in widths), f"≥ {WIDE_PLATE} px", "complete frames",
+            "precision", "corner error", "detection p50"]
+    lines = [facts, "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for one in rows:
+        rates = [*one["by_width"].values(), one["wide"], one["complete"], one["precision"]]
+        cells = [one["input"], *(f"{r['k']}/{r['n']}" for r in rates),
+                 f"{one['corner_median']:.1%}", f"{one['ms']:.1f} ms"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``python -m benchmarks sizes``."""
+    parser.add_argument("--data", type=Path, required=True, help="folder of annotated pictures")
+    parser.add_argument("--detectors", type=Path, nargs="+", required=True, metavar="DIR")
+    parser.add_argument("--split", default=Split.DEV.value, choices=[s.value for s in Split])
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+
+
+def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Raises:
+        AlprEdgeError: wrong options, data or models; see :mod:`alpr_edge.errors`.
+    """
+    code = isa.respawn(options.isa, arguments)
+    if code is not None:
+        return code
+    detectors = [PlateDetector(folder, threads=options.threads) for folder in options.detectors]
+    rows = recalls(options.data, options.split, detectors)
+    for one, detector, ms in zip(rows, detectors, times(detectors, options.data), strict=True):
+        height, width = detector.engine.size
+        one["input"] = f"{height}x{width}"
+        one["ms"] = ms
+    facts = (
+        f"{machine.facts()['cpu']}, isa {isa.verify_isa(options.isa)}, {options.threads} threads; "
+        f"recall at IoU > {metrics.IOU_FOUND:g} on {options.split}, plate width in a "
+        f"{metrics.FRAME_WIDTH}-pixel frame; load average {machine.load_average()}"
+    )
+    print(markdown(rows, facts))
+    if options.out:
+        options.out.write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n", "utf-8")
+    return ExitCode.OK

@@ -1,0 +1,73 @@
+"""The documents made from reports, and the table of input sizes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alpr_edge.data import PlateTruth, Sample, Split
+from alpr_edge.errors import DataError
+from alpr_edge.metrics import FrameResult
+from alpr_edge.types import Detection
+from benchmarks import results, sizes
+
+
+def test_cells_by_hand():
+    value = {"k": 9, "n": 10, "value": 0.9, "low": 0.6, "high": 0.98}
+    assert results.cell(value, "recall_50") == "9/10 = 90.0% (60.0% to 98.0%)"
+    assert results.cell(value, "false_per_picture") == "9/10 = 0.900 (0.600 to 0.980)"
+    assert results.cell({"value": 0.5}, "average_precision_50") == "50.0%"
+    assert results.cell({"k": 0, "n": 0, "value": None}, "recall_50") == "-"
+    paired = {"difference": -0.01, "low": -0.03, "high": 0.012}
+    assert results.difference(paired) == "-1.0 points (-3.0 to +1.2)"
+    assert results.difference(None) == "-"
+
+
+def test_the_readme_block_is_replaced_and_its_absence_told():
+    text = f"a\n{results.BEGIN}\nold\n{results.END}\nb"
+    assert results.replace_block(text, "new") == f"a\n{results.BEGIN}\nnew\n{results.END}\nb"
+    with pytest.raises(DataError, match="lacks the markers"):
+        results.replace_block("no markers", "new")
+
+
+def test_no_report_or_a_broken_one_is_told(tmp_path):
+    with pytest.raises(DataError, match="holds no report"):
+        results.load(tmp_path)
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(DataError, match="is no JSON"):
+        results.load(tmp_path)
+
+
+@pytest.mark.skipif(not results.REPORTS.is_dir(), reason="no reports in docs/results")
+def test_documents_are_those_of_the_committed_reports():
+    reports = results.load(results.REPORTS)
+    assert results.DOCUMENT.read_text("utf-8") == results.document(reports)
+    readme = results.README.read_text("utf-8")
+    assert readme == results.replace_block(readme, results.summary(reports))
+
+
+def frame(width: int, found: bool) -> FrameResult:
+    box = (100.0, 100.0, 100.0 + width, 120.0)
+    corners = ((100.0, 100.0), (100.0 + width, 100.0), (100.0 + width, 120.0), (100.0, 120.0))
+    plate = PlateTruth(box=box, corners=corners)
+    sample = Sample(path=Path("a.png"), dataset="rendered", split=Split.DEV, width=1280,
+                    height=720, plates=(plate,))
+    detections = [Detection(box=box, corners=corners, confidence=0.9)] if found else []
+    return FrameResult(sample=sample, detections=detections)
+
+
+def test_a_size_is_one_row():
+    one = sizes.row([frame(30, False), frame(50, True), frame(300, True)])
+    assert one["by_width"]["20-40"] == {"k": 0, "n": 1}
+    assert one["by_width"]["≥ 200"] == {"k": 1, "n": 1}
+    assert one["wide"] == {"k": 2, "n": 2}
+    assert one["corner_median"] == 0
+    table = sizes.markdown([one | {"input": "384x640", "ms": 12.34}], "facts").splitlines()
+    assert table[0] == "facts"
+    assert len({line.count("|") for line in table[2:]}) == 1
+    assert "| 384x640 |" in table[-1] and "12.3 ms" in table[-1]
+    assert json.dumps(one)
+    assert np.isfinite(one["corner_median"])

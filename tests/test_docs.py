@@ -23,7 +23,7 @@ def commands(program: str) -> list[str]:
     lines = {
         line.strip().removeprefix("$ ").split("#")[0].strip()
         for document in DOCUMENTS
-        for line in document.read_text("utf-8").splitlines()
+        for line in re.sub(r"\\\n *", "", document.read_text("utf-8")).splitlines()
         if line.startswith("    ") or line.startswith(program)
     }
     return sorted(line for line in lines if line.startswith(f"{program} "))

@@ -150,19 +150,6 @@ PLATE_RECIPE: tuple[tuple[Augmentation, float], ...] = (
 )
 """What a rectified plate goes through: each step with its probability at strength 1, in order."""
 
-FRAME_RECIPE: tuple[tuple[Augmentation, float], ...] = (
-    (shade, 0.08),
-    (motion_blur, 0.06),
-    (focus_blur, 0.08),
-    (low_resolution, 0.08),
-    (exposure, 0.60),
-    (colour, 0.40),
-    (grey, 0.06),
-    (noise, 0.15),
-    (jpeg, 0.15),
-)
-"""The same for a whole frame."""
-
 
 def augment(
     image: Image, rng: np.random.Generator, recipe: tuple[tuple[Augmentation, float], ...],

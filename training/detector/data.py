@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from alpr_edge.data.index import read_index
+from alpr_edge.data import read
 from alpr_edge.data.sample import PlateTruth, Sample, SetPolicy, Split, policy
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import PAD_VALUE, box_quad
@@ -98,7 +98,7 @@ class FrameDataset(IterableDataset[dict[str, Tensor]]):
     def __init__(self, root: Path, config: DataConfig, *, seed: int) -> None:
         self.config, self.seed = config, seed
         self.samples = [
-            s for s in read_index(root) if s.split is Split.TRAIN and not s.crop
+            s for s in read(root) if s.split is Split.TRAIN and not s.crop
         ]
         if not self.samples:
             raise DataError(f"{root}: no frame of split train in the index; check --data")

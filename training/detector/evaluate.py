@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from alpr_edge.data.index import read_index
+from alpr_edge.data import read
 from alpr_edge.data.sample import Sample, Split
 from alpr_edge.decode import grid, select
 from alpr_edge.errors import DataError
@@ -78,7 +78,7 @@ def load_frames(root: Path, split: Split) -> list[tuple[Sample, Image]]:
         DataError: there is none, or one cannot be read.
     """
     frames = []
-    for sample in read_index(root):
+    for sample in read(root):
         if sample.split is split and not sample.crop:
             image = cv2.imread(str(sample.path), cv2.IMREAD_COLOR)
             if image is None:

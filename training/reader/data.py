@@ -13,8 +13,9 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from alpr_edge.alphabet import encode, fits
-from alpr_edge.data.index import read_index
+from alpr_edge.data import read
 from alpr_edge.data.sample import PlateTruth, Sample, Split
+from alpr_edge.errors import DataError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, box_quad, quad_box, rectify, whole
 from alpr_edge.types import Floats, Image
 from training.augment import PLATE_RECIPE, augment
@@ -188,8 +189,16 @@ def single_thread(_: int) -> None:
 
 
 def evaluation_plates(data: Path, split: Split) -> list[PlateItem]:
-    """Every labelled crop of a split, as the runtime's ``--crops`` would read it."""
-    items, _ = load_plates((s for s in read_index(data) if s.crop), split)
+    """Every labelled plate cut-out of a split, as the runtime's ``--crops`` would read it; where
+    the data has no cut-outs, the labelled plates of its frames.
+
+    Raises:
+        DataError: the split has no labelled plate.
+    """
+    samples = [sample for sample in read(data) if sample.split is split]
+    items, _ = load_plates([s for s in samples if s.crop] or samples, split)
+    if not items:
+        raise DataError(f"{data} has no plate with a text in split {split}; needed to evaluate")
     return items
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from alpr_edge.alphabet import decode
-from alpr_edge.data.index import read_index
+from alpr_edge.data import read
 from alpr_edge.data.sample import Split
 from training.checkpoint import load_weights, resumed_step
 from training.loop import Evaluate, LoopConfig, seed_everything, train
@@ -78,7 +78,7 @@ def run(
     model = VARIANTS[variant]()
     if start is not None:
         model.load_state_dict(load_weights(start).state)
-    items, dropped = load_plates(read_index(data), Split.TRAIN)
+    items, dropped = load_plates(read(data), Split.TRAIN)
     seed = recipe.loop.seed + resumed_step(run_dir) if resume else recipe.loop.seed
     stream = PlateStream(items, RenderMaterial.load(data), recipe.data, seed)
     return train(

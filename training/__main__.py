@@ -63,6 +63,10 @@ def main(arguments: list[str] | None = None) -> int:
     except AlprEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"error: {error.filename or 'output'}: {error.strerror}; free some space or name "
+              "another folder, then run the same command again to resume", file=sys.stderr)
+        return ExitCode.OUTPUT
     except KeyboardInterrupt:
         print("interrupted; run the same command again to resume", file=sys.stderr)
         return ExitCode.INTERRUPTED

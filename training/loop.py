@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from alpr_edge.errors import AlprEdgeError
 from training.checkpoint import STATE, commit, parameter_groups, save_state, save_weights
 from training.schedule import warmup_cosine
 
@@ -27,7 +28,7 @@ Batch = dict[str, Any]
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
 
-class NonFiniteLossError(RuntimeError):
+class NonFiniteLossError(AlprEdgeError):
     """The loss became NaN or infinite; the last checkpoint is from before."""
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from alpr_edge.alphabet import decode
 from alpr_edge.data import read
 from alpr_edge.data.sample import Split
+from alpr_edge.errors import UsageError
 from training.checkpoint import load_weights, resumed_step
 from training.loop import Evaluate, LoopConfig, seed_everything, train
 from training.reader.data import (
@@ -71,7 +72,13 @@ def run(
     data: Path, run_dir: Path, *, variant: str = "edge", minutes: float | None = None,
     threads: int = 2, workers: int = 1, start: Path | None = None, resume: bool = True,
 ) -> dict[str, float]:
-    """Train and return the last dev figures. ``start``: weights to continue from."""
+    """Train and return the last dev figures. ``start``: weights to continue from.
+
+    Raises:
+        UsageError: no such variant. DataError: the data cannot be read or has no dev plates.
+    """
+    if variant not in VARIANTS:
+        raise UsageError(f"variant {variant!r}: the reader has {', '.join(VARIANTS)}")
     recipe = edge_recipe(minutes)
     seed_everything(recipe.loop.seed)
     torch.set_num_threads(threads)

@@ -110,13 +110,14 @@ def _alpr(options: argparse.Namespace) -> ALPR:
     from alpr_edge.detector import WholePicture
     from alpr_edge.pipeline import ALPR
 
+    least: float | None = options.min_confidence
     if options.threads:
         cv2.setNumThreads(options.threads)
     return ALPR(
         models=options.models,
         detector=WholePicture() if options.crops else None,
         threads=options.threads,
-        min_confidence=options.min_confidence,
+        min_confidence=0.0 if options.crops and least is None else least,
         min_detection=options.min_detection,
     )
 
@@ -212,8 +213,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--format", choices=_FORMATS, default="table", help="default: table")
     command.add_argument("--save-annotated", metavar="DIR", help="write pictures with plates drawn")
     command.add_argument(
-        "--min-confidence", type=_share, default=0.0, metavar="P",
-        help="leave out plates whose text is less certain (0..1, default 0)",
+        "--min-confidence", type=_share, metavar="P",
+        help="leave out plates whose text is less certain (0..1; default: the model's own, "
+        "0 with --crops)",
     )
     command.add_argument(
         "--min-detection", type=_share, metavar="P",

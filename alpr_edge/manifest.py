@@ -61,11 +61,15 @@ class DetectorDecode:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReaderDecode:
-    """How reader logits become text; they are divided by ``temperature`` before the softmax."""
+    """How reader logits become text; they are divided by ``temperature`` before the softmax.
+
+    A text less certain than ``confidence_threshold`` is taken for none: what was found is then
+    hardly a plate."""
 
     alphabet: str
     slots: int
     temperature: float = 1.0
+    confidence_threshold: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

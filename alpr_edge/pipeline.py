@@ -51,7 +51,8 @@ class ALPR:
         detector: any object with ``predict(image) -> list[Detection]`` in place of the shipped one.
         reader: any object with ``predict(plates) -> list[Reading]`` in place of the shipped one.
         threads: CPU threads of one inference; None leaves it to OpenVINO.
-        min_confidence: plates whose text is less certain are left out.
+        min_confidence: plates whose text is less certain are left out; None takes the model's own
+            threshold (0 for a reader of your own), 0 keeps all.
         min_detection: detections less certain are left out; None takes the model's own threshold.
 
     Raises:
@@ -66,7 +67,7 @@ class ALPR:
         detector: DetectorLike | None = None,
         reader: ReaderLike | None = None,
         threads: int | None = None,
-        min_confidence: float = 0.0,
+        min_confidence: float | None = None,
         min_detection: float | None = None,
     ) -> None:
         for name, value in (("min_confidence", min_confidence), ("min_detection", min_detection)):
@@ -77,6 +78,9 @@ class ALPR:
             folder / "detector", threads=threads, min_score=min_detection
         )
         self.reader: ReaderLike = reader or PlateReader(folder / "reader", threads=threads)
+        if min_confidence is None:
+            own = self.reader
+            min_confidence = own.min_confidence if isinstance(own, PlateReader) else 0.0
         self.min_confidence = min_confidence
         self.min_detection = min_detection or 0.0
         self._detect = _staged_detector(self.detector)

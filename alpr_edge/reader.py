@@ -38,6 +38,7 @@ class PlateReader:
                 "use the alpr-edge it was made for"
             )
         self._temperature = facts.temperature
+        self.min_confidence = facts.confidence_threshold
 
     def predict(self, plates: NDArray[np.uint8]) -> list[Reading]:
         """Read N rectified plates, (N, 48, 192, 3) uint8 BGR; one Reading each, in order."""

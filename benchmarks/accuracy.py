@@ -58,10 +58,17 @@ Figures = dict[str, dict[str, Figure]]
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
-    """What one model answered: plates of each frame, text of each cut-out, in order."""
+    """What one model answered: all plates of each frame, text of each cut-out, in order;
+    ``least`` is the confidence from which the pipeline shows a plate."""
 
     plates: list[list[Plate]]
     texts: list[str]
+    least: float = 0.0
+
+    @property
+    def shown(self) -> list[list[Plate]]:
+        """The plates of each frame that the pipeline shows."""
+        return [[p for p in plates if p.confidence >= self.least] for plates in self.plates]
 
 
 def load(data: Path, split: str, limit: int | None) -> tuple[list[Sample], list[Sample]]:
@@ -92,7 +99,7 @@ def answer(
     advance: Callable[[int], None] = lambda done: None,
 ) -> list[Answers]:
     """Give every picture to every model; each picture is loaded once."""
-    answers = [Answers(plates=[], texts=[]) for _ in models]
+    answers = [Answers(plates=[], texts=[], least=_least(model)) for model in models]
     for sample in frames:
         image = load_image(sample.path)
         for model, given in zip(models, answers, strict=True):
@@ -107,16 +114,18 @@ def answer(
     return answers
 
 
+def _least(model: ALPR) -> float:
+    """The confidence from which a pipeline shows a plate if it is not told otherwise."""
+    return model.reader.min_confidence if isinstance(model.reader, PlateReader) else 0.0
+
+
 def figures(frames: Sequence[Sample], crops: Sequence[Sample], answers: Answers) -> Figures:
     """All figures of one model."""
-    results = [
-        FrameResult(sample=sample, detections=[_detection(plate) for plate in plates])
-        for sample, plates in zip(frames, answers.plates, strict=True)
-    ]
     return {
-        **_detection_figures(results),
+        **_detection_figures(_results(frames, answers.plates)),
+        "false_shown_per_picture": _false_shown(_results(frames, answers.shown)),
         **_reading_figures(crops, answers.texts),
-        "end_to_end": _end_to_end(frames, answers.plates),
+        "end_to_end": _end_to_end(frames, answers.shown),
     }
 
 
@@ -185,6 +194,22 @@ def _detection_figures(results: Sequence[FrameResult]) -> Figures:
         found["corner_error"][group] = metrics.corner_errors(members)
     found["recall_50_by_width"] = _by_width(results)
     return found
+
+
+def _results(frames: Sequence[Sample], plates: Sequence[list[Plate]]) -> list[FrameResult]:
+    return [
+        FrameResult(sample=sample, detections=[_detection(plate) for plate in found])
+        for sample, found in zip(frames, plates, strict=True)
+    ]
+
+
+def _false_shown(results: Sequence[FrameResult]) -> dict[str, Figure]:
+    """False plates per picture after uncertain texts are left out, where all are annotated."""
+    complete = [result for result in results if result.sample.complete]
+    return {
+        group: metrics.detection_rates(members, metrics.IOU_FOUND).false_per_picture
+        for group, members in _frame_groups(complete).items()
+    }
 
 
 def _frame_groups(results: Sequence[FrameResult]) -> dict[str, list[FrameResult]]:
@@ -302,7 +327,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if code is not None:
         return code
     named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
-    models = {folder_name(folder): ALPR(models=folder) for folder in folders}
+    models = {folder_name(folder): ALPR(models=folder, min_confidence=0.0) for folder in folders}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("measuring")
         report = run(

@@ -13,7 +13,7 @@ from alpr_edge import metrics
 _FILE_WIDTH = 160
 """Columns where stdout is no terminal."""
 _SHARES, _COUNTS = ".1%", ".3f"
-_COUNTED = ("false_per_picture",)
+_COUNTED = ("false_per_picture", "false_shown_per_picture")
 TITLES = {
     "recall_50": "Plates found, IoU > 0.5 (recall)",
     "precision_50": "Detections that are plates, IoU > 0.5 (precision)",
@@ -21,6 +21,7 @@ TITLES = {
     "recall_70": "Plates found tightly, IoU > 0.7 (recall)",
     "precision_70": "Detections that are plates, IoU > 0.7 (precision)",
     "false_per_picture": "False detections per picture",
+    "false_shown_per_picture": "False plates per picture that are shown (text certain enough)",
     "recall_50_by_width": f"Recall per plate width in a {metrics.FRAME_WIDTH}-px frame, IoU > 0.5",
     "corner_error": "Corner error, share of the plate's width: median (95 % interval), p95",
     "exact_match": "Cut-outs read exactly",

@@ -28,6 +28,7 @@ TITLES = {
     "recall_50_by_width": "Plates found per plate width in a 1280-pixel frame (IoU > 0.5)",
     "precision_50": "Detections that are plates (precision, IoU > 0.5)",
     "false_per_picture": "False detections per picture",
+    "false_shown_per_picture": "False plates per picture that are shown (text certain enough)",
     "recall_70": "Plates found tightly (recall, IoU > 0.7)",
     "corner_error": "Corner error, share of the plate's width: median",
     "exact_match": "Cut-outs read exactly",
@@ -39,6 +40,7 @@ SUMMARY = (
     ("plates found, other complete frames", "recall_50", "other complete frames"),
     ("plates found, at least 40 px wide in 1280", "recall_50_by_width", ">= 40 px, all frames"),
     ("median corner error, ccpd_base", "corner_error", "ccpd_base"),
+    ("false plates shown per picture", "false_shown_per_picture", "all frames"),
     ("read exactly, cn_ccpd_crops", "exact_match", "cn_ccpd_crops"),
     ("read exactly, all labelled cut-outs", "exact_match", "all crops"),
     ("read exactly, plates of two rows", "exact_match", "two rows"),
@@ -111,7 +113,7 @@ def cell(value: Mapping[str, Any], figure: str) -> str:
     """A figure with its count and interval: a share in per cent, false detections as a number."""
     if value.get("n") == 0 or value["value"] is None:
         return "-"
-    style = ".3f" if figure == "false_per_picture" else ".1%"
+    style = ".3f" if figure.endswith("_per_picture") else ".1%"
     text = format(value["value"], style)
     if "k" in value:
         text = f"{value['k']}/{value['n']} = {text}"

@@ -126,6 +126,7 @@ def trained_manifest(weights: Weights, path: Path, size: tuple[int, int]) -> Man
         decode=ReaderDecode(
             alphabet=CHARACTERS, slots=SLOTS,
             temperature=float(weights.notes.get("temperature", 1.0)),
+            confidence_threshold=float(weights.notes.get("confidence_threshold", 0.0)),
         ),
     )
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import tiny
 
 from alpr_edge import ALPR, Detection, ImageError, ModelError, Plate, Reading, UsageError
+from alpr_edge import manifest as manifests
 from alpr_edge.detector import PlateDetector, WholePicture
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, box_quad
 from alpr_edge.reader import PlateReader, decode_logits
@@ -203,3 +205,15 @@ def test_results_are_frozen(alpr, frame):
     assert isinstance(plate, Plate)
     with pytest.raises(dataclasses.FrozenInstanceError):
         plate.text = "X"
+
+
+def test_the_models_own_confidence_threshold_is_the_default(tiny_models, tmp_path, frame):
+    """A reader's manifest says from which confidence a plate is shown; 0 keeps all."""
+    models = shutil.copytree(tiny_models, tmp_path / "models")
+    manifest = manifests.load(models / "reader")
+    decode = dataclasses.replace(manifest.reader_decode, confidence_threshold=1.0)
+    manifests.save(dataclasses.replace(manifest, decode=decode), models / "reader")
+    assert ALPR(models=models).min_confidence == 1.0
+    assert ALPR(models=models).predict(frame) == []
+    assert len(ALPR(models=models, min_confidence=0).predict(frame)) == 1
+    assert ALPR(models=tiny_models).min_confidence == 0.0

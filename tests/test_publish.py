@@ -52,6 +52,7 @@ def test_a_reader_gets_its_temperature(tmp_path, data) -> None:
     target = tmp_path / "weights" / "reader_tiny.safetensors"
     facts = publish(tmp_path / "run", target, data)
     assert facts["temperature"] in TEMPERATURES
+    assert 0 <= facts["confidence_threshold"] <= 1
     assert facts["trained_on"] == ["drawn", "rendered"]
     weights = load_weights(target)
     assert weights.notes == {"step": 3, **facts}

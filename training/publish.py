@@ -19,6 +19,7 @@ from alpr_edge.data import read
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import OutputError
 from alpr_edge.metrics import FrameResult, detection_rates
+from alpr_edge.reader import decode_logits
 from training.checkpoint import load_weights, save_weights
 from training.detector.evaluate import at_least, detect, load_frames
 from training.detector.model import Detector
@@ -28,6 +29,8 @@ from training.reader.model import slots_loss
 
 BEST = "best.safetensors"
 TEMPERATURES = np.round(np.geomspace(0.5, 4.0, 43), 3)
+LOST = 0.005
+"""Share of the right reads that may fall below the confidence threshold."""
 THRESHOLDS = np.round(np.arange(0.2, 0.71, 0.02), 2)
 
 
@@ -44,7 +47,7 @@ def publish(run_dir: Path, target: Path, data: Path) -> dict[str, Any]:
     if isinstance(network, Detector):
         facts: dict[str, Any] = {"score_threshold": choose_threshold(network, data)}
     else:
-        facts = {"temperature": fit_temperature(network, data)}
+        facts = fit_confidence(network, data)
     facts["trained_on"] = training_sets(weights.task, data)
     config = network.config
     try:
@@ -70,8 +73,10 @@ def training_sets(task: str, data: Path) -> list[str]:
 
 
 @torch.inference_mode()
-def fit_temperature(model: nn.Module, data: Path) -> float:
-    """The temperature with the least negative log-likelihood over the dev crops' slots."""
+def fit_confidence(model: nn.Module, data: Path) -> dict[str, float]:
+    """What makes the reader's confidence mean something, from the dev crops: the temperature with
+    the least negative log-likelihood, and the confidence that all but :data:`LOST` of the right
+    reads reach."""
     items = evaluation_plates(data, Split.DEV)
     logits = torch.cat([
         model(torch.from_numpy(np.stack([plain(item) for item in items[i : i + 64]])))[0]
@@ -79,7 +84,12 @@ def fit_temperature(model: nn.Module, data: Path) -> float:
     ])
     texts = torch.from_numpy(np.stack([encode(item.text) for item in items]))
     losses = [float(slots_loss(logits / t, texts)) for t in TEMPERATURES]
-    return float(TEMPERATURES[int(np.argmin(losses))])
+    temperature = float(TEMPERATURES[int(np.argmin(losses))])
+    rows = np.ones(len(items), int)
+    readings = decode_logits(logits.numpy(), rows, temperature)
+    right = [r.confidence for r, item in zip(readings, items, strict=True) if r.text == item.text]
+    threshold = round(float(np.quantile(right, LOST)), 3) if right else 0.0
+    return {"temperature": temperature, "confidence_threshold": threshold}
 
 
 def choose_threshold(model: nn.Module, data: Path) -> float:

@@ -21,6 +21,8 @@ from alpr_edge.types import Detection, Plate, Quad
 
 IOU_FOUND, IOU_TIGHT = 0.5, 0.7
 """Least overlap of a plate that is found, and found tightly (on sets of tight boxes only)."""
+IOUS_MEAN = tuple(step / 100 for step in range(50, 100, 5))
+"""Overlaps over which the mean average precision is taken (COCO: Lin et al. 2014)."""
 IOU_END_TO_END = 0.6
 """Least overlap of a plate that counts as found and read (CCPD: Xu et al. 2018)."""
 FRAME_WIDTH = 1280
@@ -29,6 +31,16 @@ WIDTH_EDGES = (0, 20, 40, 60, 80, 120, 200, math.inf)
 Z95 = 1.959963984540054
 
 Interval = tuple[float, float]
+
+
+def wilson(share: float, n: int) -> Interval:
+    """95 % score interval of a share of n items (Wilson 1927); 0..1 for n = 0."""
+    if not n:
+        return 0.0, 1.0
+    shrink = 1 + Z95**2 / n
+    centre = (share + Z95**2 / (2 * n)) / shrink
+    half = Z95 / shrink * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,14 +62,8 @@ class Rate:
         return self.k / self.n if self.n else math.nan
 
     def interval(self) -> Interval:
-        """95 % score interval (Wilson 1927); 0..1 for n = 0."""
-        if not self.n:
-            return 0.0, 1.0
-        shrink = 1 + Z95**2 / self.n
-        centre = (self.value + Z95**2 / (2 * self.n)) / shrink
-        spread = self.value * (1 - self.value) / self.n + Z95**2 / (4 * self.n**2)
-        half = Z95 / shrink * math.sqrt(spread)
-        return max(0.0, centre - half), min(1.0, centre + half)
+        """95 % score interval (:func:`wilson`); 0..1 for n = 0."""
+        return wilson(self.value, self.n)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -281,6 +287,11 @@ def average_precision(
     precision = np.cumsum(right) / np.arange(1, len(right) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float(envelope[right].sum() / plates)
+
+
+def mean_average_precision(frames: Sequence[FrameResult]) -> float:
+    """The mean of the average precisions at IoU > 0.5, 0.55 … 0.95, NaN without plates."""
+    return sum(detection_rates(frames, iou).average_precision for iou in IOUS_MEAN) / len(IOUS_MEAN)
 
 
 def corner_error(corners: Quad, truth: Quad) -> float:

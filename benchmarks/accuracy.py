@@ -1,6 +1,7 @@
 """Accuracy of deployed models on annotated pictures, FP32 and INT8 side by side.
 
     python -m benchmarks accuracy --data DATA --split val --isa avx2 --models FP32 INT8 --out A.json
+    python -m benchmarks accuracy --data DATA --corrupt rotate:strong
 
 Frames go through the whole pipeline, plate cut-outs through the reader. A figure is measured only
 where its annotations allow it: IoU 0.7 and corner error on CCPD and rendered pictures, false
@@ -22,19 +23,21 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from alpr_edge import __version__, geometry, metrics
+from alpr_edge import __version__, confidence, geometry, metrics
 from alpr_edge.alphabet import fits
 from alpr_edge.data import Sample, Split, read
 from alpr_edge.detector import PlateDetector
 from alpr_edge.errors import DataError, ExitCode, OutputError, UsageError
 from alpr_edge.images import load_image
 from alpr_edge.manifest import Manifest, digest
-from alpr_edge.metrics import FrameResult, Rate, Ratio, Spread
+from alpr_edge.metrics import FrameResult, Rate
 from alpr_edge.pipeline import ALPR, MODELS
 from alpr_edge.reader import PlateReader
-from alpr_edge.types import Detection, Plate
-from benchmarks import isa, machine
+from alpr_edge.types import Detection, Image, Plate
+from benchmarks import certainty, isa, machine, plots
 from benchmarks.accuracy_tables import show
+from benchmarks.corrupt import NAMES, Corruption
+from benchmarks.figures import Figure, Figures, Hits, number
 from benchmarks.models import folder_name
 
 SCHEMA = 1
@@ -44,25 +47,23 @@ MAIN_FRAMES = "ccpd_base"
 WIDE_PLATE = 40
 """Plates at least so wide (in a frame 1280 wide) have a bar of their own."""
 ALL, OTHERS, COMPLETE = "all frames", "other complete frames", "complete frames"
-ALL_CROPS, ONE_ROW, TWO_ROWS = "all crops", "one row", "two rows"
+OTHERS_READ = "other frames with texts"
+ONE_ROW, TWO_ROWS = "one row", "two rows"
 DETECTION_FIGURES = (
     "recall_50", "recall_50_by_width", "precision_50", "average_precision_50",
-    "false_per_picture", "recall_70", "precision_70", "corner_error",
+    "false_per_picture", "recall_70", "precision_70",
+    "average_precision_50_95", "corner_error",
 )
-
-Hits = list[bool]
-Figure = Hits | Rate | Ratio | Spread | float
-Figures = dict[str, dict[str, Figure]]
-"""Name of the figure → group of samples → figure. Hits are compared pair by pair."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
-    """What one model answered: all plates of each frame, text of each cut-out, in order;
-    ``least`` is the confidence from which the pipeline shows a plate."""
+    """What one model answered: all plates of each frame, text of each cut-out and its confidence,
+    in order; ``least`` is the confidence from which the pipeline shows a plate."""
 
     plates: list[list[Plate]]
     texts: list[str]
+    confidences: list[float]
     least: float = 0.0
 
     @property
@@ -96,22 +97,31 @@ def load(data: Path, split: str, limit: int | None) -> tuple[list[Sample], list[
 
 def answer(
     frames: Sequence[Sample], crops: Sequence[Sample], models: Sequence[ALPR],
-    advance: Callable[[int], None] = lambda done: None,
+    advance: Callable[[int], None] = lambda done: None, corruption: Corruption | None = None,
 ) -> list[Answers]:
-    """Give every picture to every model; each picture is loaded once."""
-    answers = [Answers(plates=[], texts=[], least=_least(model)) for model in models]
+    """Give every picture, corrupted or not, to every model; each picture is loaded once."""
+    answers = [
+        Answers(plates=[], texts=[], confidences=[], least=_least(model)) for model in models
+    ]
     for sample in frames:
-        image = load_image(sample.path)
+        image = _picture(sample, corruption)
         for model, given in zip(models, answers, strict=True):
             given.plates.append(model.predict(image))
         advance(1)
     for start in range(0, len(crops), BATCH):
-        images = [load_image(sample.path) for sample in crops[start : start + BATCH]]
+        images = [_picture(sample, corruption) for sample in crops[start : start + BATCH]]
         batch = np.stack([geometry.rectify(image, geometry.whole(image)) for image in images])
         for model, given in zip(models, answers, strict=True):
-            given.texts.extend(reading.text for reading in model.reader.predict(batch))
+            readings = model.reader.predict(batch)
+            given.texts.extend(reading.text for reading in readings)
+            given.confidences.extend(reading.confidence for reading in readings)
         advance(len(batch))
     return answers
+
+
+def _picture(sample: Sample, corruption: Corruption | None) -> Image:
+    image = load_image(sample.path)
+    return corruption.image(image, sample) if corruption else image
 
 
 def _least(model: ALPR) -> float:
@@ -125,28 +135,35 @@ def figures(frames: Sequence[Sample], crops: Sequence[Sample], answers: Answers)
         **_detection_figures(_results(frames, answers.plates)),
         "false_shown_per_picture": _false_shown(_results(frames, answers.shown)),
         **_reading_figures(crops, answers.texts),
-        "end_to_end": _end_to_end(frames, answers.shown),
+        **_end_to_end(frames, answers.shown),
     }
 
 
 def run(
     data: Path, split: str, models: Mapping[str, ALPR], limit: int | None = None,
     advance: Callable[[int, int], None] = lambda done, total: None,
+    corruption: Corruption | None = None,
 ) -> dict[str, Any]:
     """Measure the named pipelines on the same pictures: the report, ready for JSON.
 
     ``metrics`` in it maps figure → group → ``models`` (one entry a model) and, for two models,
-    ``paired`` (the second less the first). ``advance`` is told the pictures done and their total.
+    ``paired`` (the second less the first); ``confidence`` and ``confusion`` are told by
+    :mod:`benchmarks.certainty`. ``advance`` is told the pictures done and their total.
     """
     frames, crops = load(data, split, limit)
     total = len(frames) + len(crops)
-    answers = answer(frames, crops, list(models.values()), lambda done: advance(done, total))
+    answers = answer(
+        frames, crops, list(models.values()), lambda done: advance(done, total), corruption
+    )
+    if corruption:
+        frames = [corruption.truth(sample) for sample in frames]
     measured = [figures(frames, crops, given) for given in answers]
     return {
         "schema": SCHEMA,
         "alpr_edge": __version__,
         "split": split,
         "limit": limit,
+        "corruption": dataclasses.asdict(corruption) if corruption else None,
         "frames": len(frames),
         "crops": len(crops),
         "texts_beyond_alphabet": sum(not fits(crop.plates[0].text or "") for crop in crops),
@@ -155,7 +172,18 @@ def run(
             name: {group: _entry([m[name][group] for m in measured]) for group in groups}
             for name, groups in measured[0].items()
         },
+        "confidence": certainty.entries(
+            _crop_groups(crops), [_certainty(crops, given) for given in answers]
+        ),
+        "confusion": [certainty.confusion(given.texts, _texts(crops)) for given in answers],
     }
+
+
+def _certainty(crops: Sequence[Sample], answers: Answers) -> certainty.Certainty:
+    rights = [text == truth for text, truth in zip(answers.texts, _texts(crops), strict=True)]
+    return certainty.Certainty(
+        confidences=answers.confidences, rights=rights, least=answers.least
+    )
 
 
 def _about(model: ALPR) -> dict[str, Any]:
@@ -192,6 +220,7 @@ def _detection_figures(results: Sequence[FrameResult]) -> Figures:
         found["recall_70"][group] = metrics.plates_found(members, metrics.IOU_TIGHT)
         found["precision_70"][group] = metrics.detection_rates(members, metrics.IOU_TIGHT).precision
         found["corner_error"][group] = metrics.corner_errors(members)
+        found["average_precision_50_95"][group] = metrics.mean_average_precision(members)
     found["recall_50_by_width"] = _by_width(results)
     return found
 
@@ -240,39 +269,61 @@ def _by_width(results: Sequence[FrameResult]) -> dict[str, Figure]:
     return {name: rate for name, rate in rows.items() if isinstance(rate, Rate) and rate.n}
 
 
-def _reading_figures(crops: Sequence[Sample], texts: Sequence[str]) -> Figures:
-    truths = [crop.plates[0].text or "" for crop in crops]
+def _texts(crops: Sequence[Sample]) -> list[str]:
+    return [crop.plates[0].text or "" for crop in crops]
+
+
+def _crop_groups(crops: Sequence[Sample]) -> dict[str, list[int]]:
+    """The numbers of the cut-outs of each set, then of one row, of two rows, and all."""
     groups: dict[str, list[int]] = {}
     for index, crop in enumerate(crops):
         groups.setdefault(crop.dataset, []).append(index)
     rows = [crop.plates[0].rows for crop in crops]
     groups[ONE_ROW] = [index for index, count in enumerate(rows) if count == 1]
     groups[TWO_ROWS] = [index for index, count in enumerate(rows) if count == 2]
-    groups[ALL_CROPS] = list(range(len(crops)))
-    exact: dict[str, Figure] = {}
-    errors: dict[str, Figure] = {}
-    for group, members in groups.items():
-        if members:
-            exact[group] = [texts[i] == truths[i] for i in members]
-            errors[group] = metrics.character_errors(
-                (texts[i] for i in members), (truths[i] for i in members)
-            )
-    return {"exact_match": exact, "character_errors": errors}
+    groups[certainty.ALL_CROPS] = list(range(len(crops)))
+    return {name: members for name, members in groups.items() if members}
 
 
-def _end_to_end(frames: Sequence[Sample], plates: Sequence[list[Plate]]) -> dict[str, Figure]:
+def _reading_figures(crops: Sequence[Sample], texts: Sequence[str]) -> Figures:
+    truths = _texts(crops)
+    names = ("exact_match", "exact_match_distinct", "character_errors", "exact_position")
+    found: Figures = {name: {} for name in names}
+    for group, members in _crop_groups(crops).items():
+        read, true = [texts[i] for i in members], [truths[i] for i in members]
+        hits = [text == truth for text, truth in zip(read, true, strict=True)]
+        found["exact_match"][group] = hits
+        found["exact_match_distinct"][group] = confidence.DistinctRate.of(hits, true)
+        found["character_errors"][group] = metrics.character_errors(read, true)
+    for place, rate in enumerate(confidence.by_position(texts, truths), 1):
+        found["exact_position"][f"position {place}"] = rate
+    return found
+
+
+def _end_to_end(frames: Sequence[Sample], plates: Sequence[list[Plate]]) -> Figures:
+    """Each set, then the sets but CCPD's base set, and all."""
     groups: dict[str, Hits] = {}
+    truths: dict[str, list[str]] = {}
     for sample, found in zip(frames, plates, strict=True):
         if hits := metrics.end_to_end_hits(sample.plates, found):
-            groups.setdefault(sample.dataset, []).extend(hits)
-    if groups:
-        groups[ALL] = [hit for hits in groups.values() for hit in hits]
-    return dict(groups)
+            texts = [plate.text for plate in sample.plates if plate.text is not None]
+            pools = [sample.dataset, ALL]
+            pools += [OTHERS_READ] * (sample.dataset != MAIN_FRAMES)
+            for pool in pools:
+                groups.setdefault(pool, []).extend(hits)
+                truths.setdefault(pool, []).extend(texts)
+    order = sorted(groups, key=(OTHERS_READ, ALL).__contains__)
+    return {
+        "end_to_end": {name: groups[name] for name in order if name != OTHERS_READ},
+        "end_to_end_distinct": {
+            name: confidence.DistinctRate.of(groups[name], truths[name]) for name in order
+        },
+    }
 
 
 def _entry(models: Sequence[Figure]) -> dict[str, Any]:
     """One figure of every model and, where two can be paired, their difference."""
-    entry: dict[str, Any] = {"models": [_number(figure) for figure in models]}
+    entry: dict[str, Any] = {"models": [number(figure) for figure in models]}
     if len(models) == 2 and isinstance(models[0], list) and isinstance(models[1], list):
         paired = metrics.Paired.of(models[0], models[1])
         low, high = paired.interval()
@@ -281,20 +332,6 @@ def _entry(models: Sequence[Figure]) -> dict[str, Any]:
             "low": low, "high": high, "p_value": paired.p_value,
         }
     return entry
-
-
-def _number(figure: Figure) -> dict[str, Any]:
-    if isinstance(figure, float):
-        return {"value": figure} if math.isfinite(figure) else {}
-    if isinstance(figure, list):
-        figure = Rate.of(figure)
-    low, high = figure.interval()
-    if isinstance(figure, Spread):
-        extra = {"n": figure.n, "p95": figure.quantile(0.95)} if figure.n else {"n": 0}
-    else:
-        extra = {"k": figure.k, "n": figure.n}
-    known = {"value": figure.value, "low": low, "high": high}
-    return extra | {key: value for key, value in known.items() if math.isfinite(value)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -307,7 +344,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one model folder, or two to compare (default: the models that are shipped)",
     )
     parser.add_argument("--limit", type=int, metavar="N", help="first N pictures of each set only")
+    parser.add_argument(
+        "--corrupt", metavar="NAME[:STRENGTH]",
+        help=f"corrupt the pictures first: {', '.join(NAMES)}; weak, medium (default) or strong",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots of the confidence")
 
 
 def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
@@ -323,6 +365,9 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         raise UsageError(f"--limit is {options.limit}; allowed: 1 or more")
     if options.out and not options.out.resolve().parent.is_dir():
         raise OutputError(f"--out {options.out}: its folder does not exist; make it first")
+    corruption = Corruption.parse(options.corrupt) if options.corrupt else None
+    if options.plots:
+        plots.check()
     code = isa.respawn(options.isa, arguments)
     if code is not None:
         return code
@@ -332,11 +377,13 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         task = progress.add_task("measuring")
         report = run(
             options.data, options.split, models, options.limit,
-            lambda done, total: progress.update(task, advance=done, total=total),
+            lambda done, total: progress.update(task, advance=done, total=total), corruption,
         )
     report |= {"isa": named, "machine": machine.facts()}
     if options.out:
         _write(report, options.out)
+    if options.plots:
+        plots.write(report, options.plots)
     show(report)
     return ExitCode.OK
 

@@ -13,6 +13,10 @@ from alpr_edge import metrics
 _FILE_WIDTH = 160
 """Columns where stdout is no terminal."""
 _SHARES, _COUNTS = ".1%", ".3f"
+_FALSE_READS = 0.01
+"""The share of false reads whose threshold is shown."""
+_WORST = 12
+"""So many confusions are shown."""
 _COUNTED = ("false_per_picture", "false_shown_per_picture")
 TITLES = {
     "recall_50": "Plates found, IoU > 0.5 (recall)",
@@ -20,13 +24,17 @@ TITLES = {
     "average_precision_50": "Average precision, IoU > 0.5",
     "recall_70": "Plates found tightly, IoU > 0.7 (recall)",
     "precision_70": "Detections that are plates, IoU > 0.7 (precision)",
+    "average_precision_50_95": "Average precision, mean of IoU > 0.5 to 0.95",
     "false_per_picture": "False detections per picture",
     "false_shown_per_picture": "False plates per picture that are shown (text certain enough)",
     "recall_50_by_width": f"Recall per plate width in a {metrics.FRAME_WIDTH}-px frame, IoU > 0.5",
     "corner_error": "Corner error, share of the plate's width: median (95 % interval), p95",
     "exact_match": "Cut-outs read exactly",
+    "exact_match_distinct": "Cut-outs read exactly, mean per distinct text",
     "character_errors": "Character errors (CER)",
+    "exact_position": "Characters read right, by position in the true text",
     "end_to_end": "Found (IoU > 0.6) and read exactly, end to end",
+    "end_to_end_distinct": "Found and read exactly, mean per distinct text",
 }
 
 
@@ -49,6 +57,36 @@ def tables(report: dict[str, Any]) -> Iterator[Table]:
         yield table
 
 
+def confidence_tables(report: dict[str, Any]) -> Iterator[Table]:
+    """Of each model: what its confidence is worth a group of cut-outs, and its confusions."""
+    models = zip(report["models"], report["confusion"], strict=True)
+    for number, (about, confused) in enumerate(models):
+        table = Table(
+            "", "threshold", "false reads", "false rejects", "AUC", "calibration error",
+            f"threshold for {_FALSE_READS:.0%} false reads", title_justify="left",
+            title=f"Confidence of {about['folder']}: wrong of the shown, not rightly shown of all",
+        )
+        for group, entry in report["confidence"].items():
+            table.add_row(group, *_confidence_cells(entry["models"][number]))
+        yield table
+        worst = Table("true", "read", "times", title_justify="left",
+                      title=f"Most frequent confusions of {about['folder']}")
+        for row in confused[:_WORST]:
+            worst.add_row(row["truth"] or "none", row["read"] or "none", str(row["count"]))
+        yield worst
+
+
+def _confidence_cells(entry: dict[str, Any]) -> list[str]:
+    row = next(r for r in entry["thresholds"] if r["false_reads_at_most"] == _FALSE_READS)
+    wanted = "none" if row["threshold"] is None else (
+        f"{row['threshold']:.3f}, {row['false_rejects']['value']:.1%} rejected"
+    )
+    auc = "-" if entry["auc"] is None else f"{entry['auc']:.3f}"
+    shares = [_cell(entry[name], _SHARES) for name in ("false_reads", "false_rejects")]
+    error = f"{entry['calibration_error']:.1%}"
+    return [f"{entry['threshold']:.3f}", *shares, auc, error, wanted]
+
+
 def _cell(figure: dict[str, Any], scale: str) -> str:
     if "value" not in figure:
         return "-"
@@ -69,14 +107,19 @@ def _difference(paired: dict[str, Any]) -> str:
     )
 
 
+def _corrupted(corruption: dict[str, str] | None) -> str:
+    return f" under {corruption['name']} ({corruption['strength']})" if corruption else ""
+
+
 def show(report: dict[str, Any]) -> None:
     """Print the report's tables on stdout."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_FILE_WIDTH)
     console.print(
-        f"{report['frames']} frames, {report['crops']} cut-outs of split {report['split']}, "
+        f"{report['frames']} frames, {report['crops']} cut-outs of split {report['split']}"
+        f"{_corrupted(report['corruption'])}, "
         f"isa {report['isa']['asked']} ({report['isa']['onednn']}); k/n and 95 % intervals"
     )
-    for table in tables(report):
+    for table in (*tables(report), *confidence_tables(report)):
         console.print(table)

@@ -32,8 +32,10 @@ TITLES = {
     "recall_70": "Plates found tightly (recall, IoU > 0.7)",
     "corner_error": "Corner error, share of the plate's width: median",
     "exact_match": "Cut-outs read exactly",
+    "exact_match_distinct": "Cut-outs read exactly, mean per distinct text",
     "character_errors": "Character errors (CER)",
     "end_to_end": "Found (IoU > 0.6) and read exactly, end to end",
+    "end_to_end_distinct": "Found and read exactly, mean per distinct text",
 }
 SUMMARY = (
     ("plates found, ccpd_base", "recall_50", "ccpd_base"),
@@ -93,6 +95,8 @@ def accuracy(report: Mapping[str, Any]) -> list[str]:
     ]
     for figure, title in TITLES.items():
         groups = report["metrics"].get(figure, {})
+        if not groups:
+            continue
         paired = any("paired" in entry for entry in groups.values())
         head = ["", *names, *(["second - first"] if paired else [])]
         lines += ["", f"### {title}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
@@ -101,6 +105,23 @@ def accuracy(report: Mapping[str, Any]) -> list[str]:
             if paired:
                 cells.append(difference(entry.get("paired")))
             lines.append(f"| {group} | {' | '.join(cells)} |")
+    return lines + confidence(report)
+
+
+def confidence(report: Mapping[str, Any]) -> list[str]:
+    """What the last model's confidence is worth, a row a group of cut-outs."""
+    groups = report.get("confidence", {})
+    if not groups:
+        return []
+    lines = ["", f"### Confidence, {_model(report['models'][-1])}", "",
+             "| | threshold | false reads (of the shown) | false rejects (of all) | AUC | "
+             "calibration error |", "|---" * 6 + "|"]
+    for group, entry in groups.items():
+        model = entry["models"][-1]
+        shares = [cell(model[name], name) for name in ("false_reads", "false_rejects")]
+        auc = "-" if model["auc"] is None else f"{model['auc']:.3f}"
+        lines.append(f"| {group} | {model['threshold']:.3f} | {' | '.join(shares)} | {auc} | "
+                     f"{model['calibration_error']:.1%} |")
     return lines
 
 

@@ -10,8 +10,9 @@ import pytest
 from alpr_edge import ALPR, Detection, Reading
 from alpr_edge.errors import DataError, OutputError, UsageError
 from alpr_edge.geometry import box_quad
-from benchmarks import accuracy, isa
-from benchmarks.accuracy_tables import TITLES, tables
+from benchmarks import accuracy, isa, plots
+from benchmarks.accuracy_tables import TITLES, confidence_tables, tables
+from benchmarks.corrupt import Corruption
 
 WIDTH, HEIGHT = 640, 320
 BOX = (100.0, 100.0, 200.0, 140.0)
@@ -140,6 +141,58 @@ def test_texts_of_one_model(data, good):
     }
 
 
+def test_repeated_plates_count_once(data, good):
+    path = data / "crops.jsonl"
+    path.write_text(path.read_text() + json.dumps(crop("60.png", "us", "XY9")) + "\n")
+    report = accuracy.run(data, "val", {"good": good})
+    assert counts(report, "exact_match")["us"] == (1, 3)
+    assert counts(report, "exact_match_distinct")["us"] == (1, 2)
+    assert counts(report, "exact_position")["position 3"] == (1, 4)
+    assert counts(report, "end_to_end_distinct") == {
+        "ccpd_base": (1, 1), "fr_full": (1, 1), "other frames with texts": (1, 1),
+        "all frames": (2, 2),
+    }
+
+
+def test_average_precision_over_overlaps_on_tight_sets(data, good):
+    entry = accuracy.run(data, "val", {"good": good})["metrics"]["average_precision_50_95"]
+    assert list(entry) == ["ccpd_base"]
+    assert entry["ccpd_base"]["models"] == [{"value": pytest.approx(0.7)}]  # IoU 9/11: to 0.8
+
+
+def test_confidence_and_confusions(data, good, poor):
+    report = accuracy.run(data, "val", {"good": good, "poor": poor})
+    assert list(report["confidence"]) == ["us", "vn", "one row", "two rows", "all crops"]
+    entry, worse = report["confidence"]["all crops"]["models"]  # every reading has confidence 1
+    assert entry["n"] == 3 and entry["auc"] == 0.5
+    assert (entry["false_reads"]["k"], entry["false_reads"]["n"]) == (2, 3)
+    assert (entry["false_rejects"]["k"], worse["false_rejects"]["k"]) == (2, 3)
+    assert entry["calibration_error"] == pytest.approx(2 / 3)
+    assert entry["thresholds"][0] == {"false_reads_at_most": 0.001, "threshold": None}
+    assert entry["curve"]["threshold"] == [1.0] and worse["auc"] is None
+    assert entry["reliability"][-1]["right"]["n"] == 3
+    assert "curve" not in report["confidence"]["us"]["models"][0]
+    confused = report["confusion"][0]
+    assert {"truth": "9", "read": "0", "count": 1} in confused
+    assert {"truth": "1", "read": "", "count": 2} in confused
+
+
+def test_plots_are_written(data, good, poor, tmp_path):
+    pytest.importorskip("matplotlib")
+    report = accuracy.run(data, "val", {"good": good, "poor": poor})
+    paths = plots.write(report, tmp_path / "plots")
+    assert [path.name for path in paths] == ["reliability.png", "roc.png"]
+    assert all(cv2.imread(str(path)).shape == (600, 600, 3) for path in paths)
+    with pytest.raises(DataError, match="no labelled cut-outs"):
+        plots.write({"confidence": {}, "models": []}, tmp_path)
+
+
+def test_plots_without_matplotlib_name_the_remedy(monkeypatch):
+    monkeypatch.setattr(plots.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'alpr-edge\[bench\]'"):
+        accuracy.main(options("--plots", "somewhere"), [])
+
+
 def test_two_models_are_paired(data, good, poor):
     report = accuracy.run(data, "val", {"good": good, "poor": poor})
     entry = report["metrics"]["recall_50"]["all frames"]
@@ -157,6 +210,7 @@ def test_every_figure_has_a_table(data, good, poor):
     for models in ({"good": good}, {"good": good, "poor": poor}):
         report = accuracy.run(data, "val", models)
         assert set(report["metrics"]) == set(TITLES)
+        assert len(list(confidence_tables(report))) == 2 * len(models)
         shown = list(tables(report))
         assert len(shown) == len(TITLES)
         columns = {len(table.columns) for table in shown}
@@ -176,6 +230,18 @@ def test_progress_ends_at_the_total(data, good):
     assert {total for _, total in steps} == {7}
 
 
+def test_corrupted_frames_are_measured_on_moved_truth(data, good):
+    """Half the size, and so every plate is where it was not; cut-outs of 96 px become 94."""
+    report = accuracy.run(data, "val", {"good": good}, corruption=Corruption.parse("far"))
+    assert report["corruption"] == {"name": "far", "strength": "medium"}
+    assert counts(report, "recall_50")["all frames"] == (0, 3)
+    assert counts(report, "recall_50_by_width")["80-120 px"] == (0, 3)  # 100 px of 640, halved
+    assert counts(report, "exact_match")["all crops"] == (1, 3)
+    good.detector.boxes = {114: [(210.0, 130.0, 260.0, 150.0)]}
+    report = accuracy.run(data, "val", {"good": good}, corruption=Corruption.parse("far"))
+    assert counts(report, "recall_50")["all frames"] == (3, 3)
+
+
 def test_a_split_without_pictures_says_what_there_is(data, good):
     with pytest.raises(DataError, match="calib; it has val: 8, train: 1"):
         accuracy.run(data, "calib", {"good": good})
@@ -190,7 +256,8 @@ def options(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [(("--models", "a", "b", "c"), UsageError), (("--models", "a", "a"), UsageError),
-     (("--limit", "0"), UsageError), (("--out", "absent/report.json"), OutputError)],
+     (("--limit", "0"), UsageError), (("--corrupt", "snow"), UsageError),
+     (("--out", "absent/report.json"), OutputError)],
 )
 def test_wrong_options(arguments, error):
     with pytest.raises(error):

@@ -26,6 +26,21 @@ def test_cells_by_hand():
     assert results.difference(None) == "-"
 
 
+def test_confidence_is_a_table_of_the_last_model():
+    share = {"k": 1, "n": 4, "value": 0.25, "low": 0.05, "high": 0.7}
+    model = {
+        "threshold": 0.5, "false_reads": share, "false_rejects": {"k": 0, "n": 0}, "auc": None,
+        "calibration_error": 0.021,
+    }
+    about = {part: {"precision": "INT8"} for part in ("detector", "reader")} | {"folder": "a"}
+    report = {"models": [{}, about], "confidence": {"us": {"models": [{}, model]}}}
+    lines = results.confidence(report)
+    assert lines[1] == "### Confidence, a (INT8, INT8)"
+    assert lines[-1] == "| us | 0.500 | 1/4 = 25.0% (5.0% to 70.0%) | - | - | 2.1% |"
+    assert len({line.count("|") for line in lines[3:]}) == 1
+    assert results.confidence({"models": []}) == []
+
+
 def test_the_readme_block_is_replaced_and_its_absence_told():
     text = f"a\n{results.BEGIN}\nold\n{results.END}\nb"
     assert results.replace_block(text, "new") == f"a\n{results.BEGIN}\nnew\n{results.END}\nb"

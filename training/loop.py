@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -20,9 +20,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from alpr_edge.errors import AlprEdgeError
+from alpr_edge.errors import AlprEdgeError, UsageError
 from training.checkpoint import STATE, commit, parameter_groups, save_state, save_weights
-from training.schedule import warmup_cosine
+from training.plateau import Plateau, PlateauRate
+from training.schedule import Schedule, rate_factor
 
 Batch = dict[str, Any]
 Evaluate = Callable[[nn.Module], dict[str, float]]
@@ -43,7 +44,13 @@ class LoopConfig:
     weight_decay: float = 0.01
     backbone: str = ""
     backbone_ratio: float = 0.1
+    head_only: float = 0.0
+    """Share of the run, from its start, in which the parameters of ``backbone`` are frozen."""
+    schedule: Schedule = "cosine"
     warmup: float = 0.05
+    """Share of the run in which the rate rises (cosine, plateau); one-cycle has its own rise."""
+    plateau: Plateau = Plateau()
+    """When the rate falls, for schedule "plateau"."""
     clip: float = 2.0
     ema: float = 0.999
     amp: bool = True
@@ -53,6 +60,16 @@ class LoopConfig:
     evaluate_minutes: float = 10.0
     checkpoint_minutes: float = 3.0
     log_steps: int = 50
+
+    def __post_init__(self) -> None:
+        if self.schedule not in get_args(Schedule):
+            allowed = ", ".join(get_args(Schedule))
+            raise UsageError(f"schedule {self.schedule!r}; allowed: {allowed}")
+        if self.head_only and not self.backbone:
+            raise UsageError(
+                f"head_only={self.head_only} freezes the backbone, but backbone is empty: give "
+                "the beginning of its parameters' names"
+            )
 
 
 def seed_everything(seed: int) -> None:
@@ -105,6 +122,11 @@ def train(
             backbone=config.backbone, backbone_ratio=config.backbone_ratio,
         )
     )
+    plateau = PlateauRate(config.plateau)
+    backbone = [
+        parameter for name, parameter in model.named_parameters()
+        if config.head_only and name.startswith(config.backbone) and parameter.requires_grad
+    ]
     step, seconds, best = 0, 0.0, -math.inf
     state_path = run_dir / STATE
     if resume and state_path.exists():
@@ -113,6 +135,8 @@ def train(
         average.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])
         step, seconds, best = state["step"], state["seconds"], state["best"]
+        if "plateau" in state:  # not in older files
+            plateau.load_state_dict(state["plateau"])
     for name in ("log.csv", "eval.csv"):
         keep_rows(run_dir / name, last_step=step)
     facts = {
@@ -136,7 +160,7 @@ def train(
             {
                 "model": model.state_dict(), "ema": average.state_dict(),
                 "optimizer": optimizer.state_dict(), "step": step, "seconds": seconds,
-                "best": best,
+                "best": best, "plateau": plateau.state_dict(),
             },
         )
 
@@ -154,9 +178,13 @@ def train(
     ) as progress:
         bar = progress.add_task("", total=1.0, completed=done())
         while done() < 1.0:
-            factor = warmup_cosine(done(), warmup=config.warmup)
+            factor = rate_factor(
+                config.schedule, done(), warmup=config.warmup, plateau=plateau.rate
+            )
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * factor
+            for parameter in backbone:
+                parameter.requires_grad_(done() >= config.head_only)
             model.train()
             with torch.autocast("cpu", torch.bfloat16, enabled=config.amp):
                 losses = loss_of(next(batches))
@@ -174,10 +202,14 @@ def train(
             step += 1
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value.item()
+            if config.schedule == "plateau":
+                plateau.add(losses["loss"].item())
             now = time.monotonic()
             seconds += now - last_tick
             last_tick = now
             if step % config.log_steps == 0:
+                if plateau.check():
+                    progress.console.print(f"step {step}: plateau, rate x {plateau.rate:g}")
                 means = {name: total / config.log_steps for name, total in sums.items()}
                 sums = {}
                 row = {"step": step, "minutes": seconds / 60, "lr": config.lr * factor, **means}

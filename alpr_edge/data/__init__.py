@@ -9,13 +9,13 @@ from alpr_edge.data.ccpd import read_ccpd, subsets
 from alpr_edge.data.coco import coco_files, read_coco
 from alpr_edge.data.csv_texts import csv_files, read_csv
 from alpr_edge.data.index import CROPS, FRAMES, read_index
-from alpr_edge.data.sample import PlateTruth, Sample, SetPolicy, Split, policy
+from alpr_edge.data.sample import PlateTruth, Report, Sample, SetPolicy, Split, policy, stop
 from alpr_edge.data.yolo import read_yolo, yolo_folders
 from alpr_edge.errors import DataError
 
 __all__ = [
-    "PlateTruth", "Sample", "SetPolicy", "Split", "policy", "read", "read_ccpd", "read_coco",
-    "read_csv", "read_index", "read_yolo",
+    "PlateTruth", "Report", "Sample", "SetPolicy", "Split", "policy", "read", "read_ccpd",
+    "read_coco", "read_csv", "read_index", "read_yolo", "stop",
 ]
 
 _ACCEPTED = (
@@ -27,8 +27,10 @@ _ACCEPTED = (
 )
 
 
-def read(path: Path | str) -> Iterator[Sample]:
+def read(path: Path | str, report: Report = stop) -> Iterator[Sample]:
     """All samples at ``path``; which of the five formats it is, its files tell.
+
+    A wrong annotation is told to ``report``, which raises unless it is the caller's own.
 
     Raises:
         DataError: at once where the path does not exist or is none of the five; while iterating
@@ -38,13 +40,13 @@ def read(path: Path | str) -> Iterator[Sample]:
     if not path.exists():
         raise DataError(f"{path} does not exist; it should be " + "; or ".join(_ACCEPTED))
     if (path / FRAMES).exists() or (path / CROPS).exists():
-        return read_index(path)
+        return read_index(path, report)
     if path.is_dir() and subsets(path):
-        return read_ccpd(path)
+        return read_ccpd(path, report)
     if path.is_dir() and yolo_folders(path):
-        return read_yolo(path)
+        return read_yolo(path, report)
     if csv_files(path):
-        return read_csv(path)
+        return read_csv(path, report)
     if coco_files(path):
-        return read_coco(path)
+        return read_coco(path, report)
     raise DataError(f"{path} is of no format known here; it should be " + "; or ".join(_ACCEPTED))

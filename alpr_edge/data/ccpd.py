@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from alpr_edge.data.folders import picture_size, pictures_in
-from alpr_edge.data.sample import PlateTruth, Sample, Split
+from alpr_edge.data.sample import PlateTruth, Report, Sample, Split, stop
 from alpr_edge.errors import DataError
 from alpr_edge.types import Point
 
@@ -40,7 +40,7 @@ def subsets(root: Path) -> list[Path]:
     return sorted(p for p in root.glob("ccpd_*") if p.is_dir())
 
 
-def read_ccpd(root: Path) -> Iterator[Sample]:
+def read_ccpd(root: Path, report: Report = stop) -> Iterator[Sample]:
     """All samples of the CCPD subsets at ``root``, subset by subset, in order of file names.
 
     Raises:
@@ -52,7 +52,13 @@ def read_ccpd(root: Path) -> Iterator[Sample]:
             split = lists.get(path.relative_to(folder.parent).as_posix()) or _folder_split(
                 path.relative_to(folder)
             )
-            yield _sample(path, folder.name, split or _SUBSET_SPLITS.get(folder.name, Split.VAL))
+            split = split or _SUBSET_SPLITS.get(folder.name, Split.VAL)
+            try:
+                sample = _sample(path, folder.name, split)
+            except DataError as error:
+                report(error)
+            else:
+                yield sample
 
 
 def decode_name(name: str) -> PlateTruth:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from alpr_edge.data.folders import SPLIT_NAMES, plate_text, split_named
-from alpr_edge.data.sample import PlateTruth, Sample, Split
+from alpr_edge.data.sample import PlateTruth, Report, Sample, Split, stop
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import quad_box
 from alpr_edge.types import Box, Quad
@@ -34,7 +34,7 @@ def coco_files(path: Path) -> list[Path]:
     return [file for file in found if _is_coco(file)]
 
 
-def read_coco(path: Path) -> Iterator[Sample]:
+def read_coco(path: Path, report: Report = stop) -> Iterator[Sample]:
     """All samples of a COCO file, or of all COCO files of a folder.
 
     A ``bbox`` may be missing where the keypoints are there. An ``iscrowd`` annotation makes its
@@ -47,15 +47,21 @@ def read_coco(path: Path) -> Iterator[Sample]:
     files = coco_files(path)
     present = {_split_word(file) for file in files}
     for file in files:
-        content = _load(file)
+        root = path if path.is_dir() else file.parent
         split = split_named(_split_word(file), present)
         try:
-            yield from _samples(file, content, path if path.is_dir() else file.parent, split)
+            yield from _samples(file, _load(file), root, split, report)
+        except DataError as error:
+            report(error)
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{file}: {type(error).__name__}: {error}; images need id, file_name, width, "
-                "height; annotations need image_id and bbox or four keypoints"
-            ) from error
+            report(_malformed(file, error))
+
+
+def _malformed(file: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{file}: {type(error).__name__}: {error}; images need id, file_name, width, "
+        "height; annotations need image_id and bbox or four keypoints"
+    )
 
 
 def _load(file: Path) -> Any:
@@ -76,21 +82,34 @@ def _split_word(file: Path) -> str:
     return next((word for word in words if word in SPLIT_NAMES), Split.TRAIN.value)
 
 
-def _samples(file: Path, content: dict[str, Any], root: Path, split: Split) -> Iterator[Sample]:
+def _samples(
+    file: Path, content: dict[str, Any], root: Path, split: Split, report: Report
+) -> Iterator[Sample]:
     plates: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     wanted = _plate_categories(file, content.get("categories", []))
     for annotation in content["annotations"]:
         if wanted is None or annotation["category_id"] in wanted:
             plates[annotation["image_id"]].append(annotation)
     for image in content["images"]:
-        rows = plates[image["id"]]
-        crowd = [row for row in rows if row.get("iscrowd")]
-        yield Sample(
-            path=_picture(file, image["file_name"], root), dataset=root.resolve().name, split=split,
-            width=int(image["width"]), height=int(image["height"]),
-            plates=tuple(_plate(row) for row in rows if not row.get("iscrowd")),
-            complete=not crowd,
-        )
+        try:
+            sample = _sample(file, image, plates[image["id"]], root, split)
+        except DataError as error:
+            report(error)
+        except (KeyError, TypeError, ValueError) as error:
+            report(_malformed(file, error))
+        else:
+            yield sample
+
+
+def _sample(
+    file: Path, image: dict[str, Any], rows: list[dict[str, Any]], root: Path, split: Split
+) -> Sample:
+    return Sample(
+        path=_picture(file, image["file_name"], root), dataset=root.resolve().name, split=split,
+        width=int(image["width"]), height=int(image["height"]),
+        plates=tuple(_plate(row) for row in rows if not row.get("iscrowd")),
+        complete=not any(row.get("iscrowd") for row in rows),
+    )
 
 
 def _plate_categories(file: Path, categories: list[dict[str, Any]]) -> set[Any] | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from alpr_edge.data.folders import picture_size, plate_text, split_named
-from alpr_edge.data.sample import PlateTruth, Sample, Split
+from alpr_edge.data.sample import PlateTruth, Report, Sample, Split, stop
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import box_quad
 
@@ -26,7 +26,7 @@ def csv_files(path: Path) -> list[Path]:
     return [file for file in sorted(path.glob("*.csv")) if set(COLUMNS) <= set(_columns(file))]
 
 
-def read_csv(path: Path) -> Iterator[Sample]:
+def read_csv(path: Path, report: Report = stop) -> Iterator[Sample]:
     """All cut-outs of a CSV file, or of all such files in a folder; each picture is decoded once
     for its size.
 
@@ -40,9 +40,12 @@ def read_csv(path: Path) -> Iterator[Sample]:
         present = {row.get(SPLIT_COLUMN, "") for row in rows} | names
         for number, row in enumerate(rows, 2):
             try:
-                yield _sample(file, row, _split(file, row, present))
+                sample = _sample(file, row, _split(file, row, present))
             except DataError as error:
-                raise DataError(f"{file}:{number}: {error}") from error
+                error.args = (f"{file}:{number}: {error}",)
+                report(error)
+            else:
+                yield sample
 
 
 def _columns(file: Path) -> list[str]:

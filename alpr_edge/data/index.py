@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from alpr_edge.data.sample import PlateTruth, Sample, Split
+from alpr_edge.data.sample import PlateTruth, Report, Sample, Split, stop
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import box_quad
 from alpr_edge.types import Box, Quad
@@ -64,7 +64,7 @@ def _sample(root: Path, row: dict[str, Any], crop: bool) -> Sample:
     )
 
 
-def read_index(root: Path) -> Iterator[Sample]:
+def read_index(root: Path, report: Report = stop) -> Iterator[Sample]:
     """All samples of the folder ``root``: the frames, then the crops.
 
     Raises:
@@ -74,11 +74,13 @@ def read_index(root: Path) -> Iterator[Sample]:
         path = root / name
         if not path.exists():
             continue
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
             try:
-                yield _sample(root, json.loads(line), crop)
+                sample = _sample(root, json.loads(line), crop)
             except (KeyError, TypeError, ValueError) as error:
-                raise DataError(
+                report(DataError(
                     f"{path}:{number}: {type(error).__name__}: {error}; a row needs image, set, "
                     f"split, width, height and {'text' if crop else 'plates'}"
-                ) from error
+                ))
+            else:
+                yield sample

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Callable
 from pathlib import Path
 
+from alpr_edge.errors import DataError
 from alpr_edge.types import Box, Quad
+
+Report = Callable[[DataError], None]
+"""What a reader does with an annotation that is wrong; if it returns, the reader goes on."""
+
+
+def stop(error: DataError) -> None:
+    """The :data:`Report` of all who need the data to be right: raise."""
+    raise error
 
 
 class Split(enum.StrEnum):
@@ -77,7 +87,9 @@ POLICIES = {
 
 
 def policy(dataset: str) -> SetPolicy:
-    """The policy of a set: its row in :data:`POLICIES`, or for CCPD subsets that of ccpd_base."""
-    if dataset.startswith("ccpd"):
-        dataset = "ccpd_base"
+    """The policy of a set: its row in :data:`POLICIES`; for CCPD subsets that of ccpd_base, for
+    rendered styles (``rendered/uk``) that of rendered."""
+    for beginning, name in (("ccpd", "ccpd_base"), ("rendered", "rendered")):
+        if dataset.startswith(beginning):
+            dataset = name
     return POLICIES.get(dataset, SetPolicy())

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from alpr_edge.data.folders import SPLIT_NAMES, picture_size, pictures_in, split_named
-from alpr_edge.data.sample import PlateTruth, Sample, Split
+from alpr_edge.data.sample import PlateTruth, Report, Sample, Split, stop
 from alpr_edge.errors import DataError
 from alpr_edge.types import Point, Quad
 
@@ -28,7 +28,7 @@ def yolo_folders(root: Path) -> list[Path]:
     return [folder for folder in found if (folder.parent / LABELS).is_dir()]
 
 
-def read_yolo(root: Path) -> Iterator[Sample]:
+def read_yolo(root: Path, report: Report = stop) -> Iterator[Sample]:
     """All samples of the folder; each picture is decoded once for its size.
 
     Raises:
@@ -37,12 +37,17 @@ def read_yolo(root: Path) -> Iterator[Sample]:
     pictures = [(images, path) for images in yolo_folders(root) for path in pictures_in(images)]
     present = {_split_word(images, path) for images, path in pictures}
     for images, path in pictures:
-        width, height = picture_size(path)
         label = (images.parent / LABELS / path.relative_to(images)).with_suffix(".txt")
+        try:
+            width, height = picture_size(path)
+            plates = _plates(label, width, height)
+        except DataError as error:
+            report(error)
+            continue
         yield Sample(
             path=path, dataset=root.resolve().name,
             split=split_named(_split_word(images, path), present),
-            width=width, height=height, plates=_plates(label, width, height),
+            width=width, height=height, plates=plates,
         )
 
 

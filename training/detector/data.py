@@ -39,6 +39,8 @@ class DataConfig:
     mosaic: float = 0.25
     paste: float = 0.5
     flip: float = 0.3
+    strength: float = 1.0
+    """Of the photometric augmentations."""
     smallest: float = 4.0
     """Plates narrower than this many pixels are neither right nor wrong."""
     visible: float = 0.5
@@ -89,19 +91,25 @@ class FrameDataset(IterableDataset[dict[str, Tensor]]):
     """Endless batches from the training frames under ``root``.
 
     All frames are decoded once and kept in memory (3 GB for 3 000 frames of 640 x 480); loader
-    processes share them. Sets are drawn with the square root of their size.
+    processes share them. Sets are drawn with the square root of their size. ``limit`` takes so
+    many frames only.
 
     Raises:
         DataError: no training frame under ``root``, or a picture that cannot be read.
     """
 
-    def __init__(self, root: Path, config: DataConfig, *, seed: int) -> None:
+    def __init__(
+        self, root: Path, config: DataConfig, *, seed: int, limit: int | None = None
+    ) -> None:
         self.config, self.seed = config, seed
         self.samples = [
             s for s in read(root) if s.split is Split.TRAIN and not s.crop
         ]
         if not self.samples:
             raise DataError(f"{root}: no frame of split train in the index; check --data")
+        if limit is not None and limit < len(self.samples):  # of every set: they are in order
+            kept = np.linspace(0, len(self.samples) - 1, limit).astype(int)
+            self.samples = [self.samples[index] for index in kept]
         self.images = [_read(sample) for sample in self.samples]
         names = [sample.dataset for sample in self.samples]
         share = np.array([names.count(name) ** -0.5 for name in names])
@@ -123,7 +131,7 @@ class FrameDataset(IterableDataset[dict[str, Tensor]]):
         else:
             image, plates, complete = self._mosaic(rng)
         plates = crop(plates, size, size, self.config.visible, self.config.smallest)
-        return augment.augment(image, rng, RECIPE), plates, complete
+        return augment.augment(image, rng, RECIPE, self.config.strength), plates, complete
 
     def _mosaic(self, rng: np.random.Generator) -> tuple[Image, Plates, bool]:
         size = self.config.size

@@ -21,7 +21,18 @@ VARIANTS = {"edge": detector_edge, "medium": detector_medium}
 STEPS = 30_000
 
 
-def _model(variant: str, start: Path | None, imagenet: Path | None) -> Detector:
+def edge_loop(
+    steps: int = STEPS, minutes: float | None = None, imagenet: Path | None = None
+) -> LoopConfig:
+    """The shipped detector's recipe."""
+    return LoopConfig(
+        steps=steps, minutes=minutes, lr=1e-3, choose="score",
+        backbone="backbone." if imagenet else "",
+    )
+
+
+def build_detector(variant: str, start: Path | None, imagenet: Path | None) -> Detector:
+    """The network a run begins with."""
     if variant not in VARIANTS:
         raise UsageError(f"variant {variant!r}: the detector has {', '.join(VARIANTS)}")
     model = VARIANTS[variant]().to(memory_format=torch.channels_last)
@@ -43,12 +54,9 @@ def run(
     which then learns at a tenth of the rate.
     """
     torch.set_num_threads(threads)
-    loop = LoopConfig(
-        steps=steps, minutes=minutes, lr=1e-3, choose="score",
-        backbone="backbone." if imagenet else "",
-    )
+    loop = edge_loop(steps, minutes, imagenet)
     seed_everything(loop.seed)
-    model = _model(variant, start, imagenet)
+    model = build_detector(variant, start, imagenet)
     config = DataConfig()
     seed = loop.seed + resumed_step(run_dir) if resume else loop.seed
     dataset = FrameDataset(data, config, seed=seed)

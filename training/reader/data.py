@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from alpr_edge.alphabet import encode, fits
+from alpr_edge.alphabet import PAD, SLOTS, encode, fits
 from alpr_edge.data import read
 from alpr_edge.data.sample import PlateTruth, Sample, Split
 from alpr_edge.errors import DataError
@@ -49,22 +49,26 @@ class PlateItem:
 
 
 def load_plates(
-    samples: Iterable[Sample], split: Split
+    samples: Iterable[Sample], split: Split, *, untexted: bool = False
 ) -> tuple[list[PlateItem], Counter[str]]:
-    """Every plate of ``split`` with a text the reader could answer, and how many were dropped."""
+    """Every plate of ``split`` with a text the reader could answer, and how many were dropped.
+
+    ``untexted``: every plate whether it has a text or not, all with an empty one, to pre-train on.
+    """
     items: list[PlateItem] = []
     dropped: Counter[str] = Counter()
     for sample in samples:
-        if sample.split != split or not any(p.text for p in sample.plates):
+        wanted = [plate for plate in sample.plates if untexted or plate.text is not None]
+        if sample.split != split or not wanted:
             continue
         image = cv2.imread(str(sample.path), cv2.IMREAD_COLOR)
         if image is None:
             dropped[f"{sample.dataset}: unreadable picture"] += 1
             continue
-        for plate in sample.plates:
-            if plate.text is None:
-                continue
-            if not fits(plate.text):
+        for plate in wanted:
+            if untexted:
+                plate = dataclasses.replace(plate, text=None)
+            elif not fits(plate.text or ""):
                 dropped[f"{sample.dataset}: text outside the alphabet or too long"] += 1
                 continue
             items.append(cut(image, sample, plate))
@@ -137,7 +141,8 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
             else:
                 name = names[rng.choice(len(names), p=self.weights)]
                 item = self.items[self.by_set[name][rng.integers(len(self.by_set[name]))]]
-            yield self.make(item, rng), encode(item.text), item.rows
+            text = encode(item.text) if item.text else np.full(SLOTS, PAD)
+            yield self.make(item, rng), text, item.rows
 
     def render(self, rng: np.random.Generator) -> PlateItem:
         """A rendered plate on a margin of some other picture."""

@@ -167,6 +167,11 @@ class DecoderBlock(nn.Module):
         return queries + self.dropout(self.mlp(self.norm3(queries)))
 
 
+def normalize(image: Tensor) -> Tensor:
+    """Plates (N, 48, 192, 3) uint8 BGR to (N, 3, 48, 192) in -1..1."""
+    return image.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1.0
+
+
 class Encoder(nn.Module):
     """Plates (N, 3, 48, 192) in about -1..1 to normalised tokens (N, L, D)."""
 
@@ -177,7 +182,10 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, plates: Tensor) -> Tensor:
-        tokens = self.embed(plates)
+        return self.mix(self.embed(plates))
+
+    def mix(self, tokens: Tensor) -> Tensor:
+        """Embedded tokens (N, L, D) through the transformer."""
         for block in self.blocks:
             tokens = block(tokens)
         return self.norm(tokens)
@@ -204,8 +212,7 @@ class Reader(nn.Module):
 
     def encode(self, image: Tensor) -> Tensor:
         """Plates (N, 48, 192, 3) uint8 BGR to tokens (N, L, D)."""
-        plates = image.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1.0
-        return self.encoder(plates)
+        return self.encoder(normalize(image))
 
     def decode(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (N, L, D) to ``logits`` (N, T, C) and ``rows`` (N, 2)."""

@@ -1,4 +1,4 @@
-"""``python -m training.render demo|sheet --data DATA --out PATH``."""
+"""``python -m training.render demo|sheet|eval --data DATA --out PATH``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import cv2
 
 from alpr_edge.errors import AlprEdgeError, ExitCode, OutputError
 from training.render.demo import write_demo
+from training.render.heldout import SEED, write_heldout
 from training.render.material import RenderMaterial
 from training.render.sheet import contact_sheet
 
@@ -20,11 +21,22 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="write the demo pictures of the documentation")
     sheet = commands.add_parser("sheet", help="write a picture of every plate style to look at")
-    for command in (demo, sheet):
+    held_out = commands.add_parser("eval", help="write the held-out set of every plate style")
+    for command in (demo, sheet, held_out):
         command.add_argument("--data", type=Path, required=True, help="folder that holds render/")
         command.add_argument("--out", type=Path, required=True)
     sheet.add_argument("--seed", type=int, default=0)
+    held_out.add_argument("--per-style", type=_positive, default=500, metavar="N",
+                          help="cut-outs of each style, and frames of all")
+    held_out.add_argument("--seed", type=int, default=SEED)
     return root
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: 1 or more")
+    return number
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,6 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
             material = RenderMaterial.load(options.data, unclear=False)
             for path in write_demo(material, options.out):
                 print(f"{path} {path.stat().st_size / 1000:.0f} kB")
+        elif options.command == "eval":
+            count, pictures = write_heldout(
+                options.data, options.out, options.per_style, options.seed
+            )
+            print(f"{count} cut-outs and {pictures} frames in {options.out}")
         else:
             material = RenderMaterial.load(options.data)
             if not cv2.imwrite(str(options.out), contact_sheet(material, seed=options.seed)):

@@ -81,14 +81,19 @@ def _row(name: str, image: Image, truths: list[PlateTruth]) -> dict[str, object]
         "image": name,
         "width": image.shape[1],
         "height": image.shape[0],
-        "plates": [
-            {
-                "box": [round(v, 2) for v in truth.box],
-                "corners": [[round(x, 2), round(y, 2)] for x, y in truth.corners or ()],
-                "text": truth.text,
-                "rows": truth.rows,
-                "colour": truth.kind,
-            }
-            for truth in truths
-        ],
+        "plates": plate_rows(truths),
     }
+
+
+def plate_rows(truths: list[PlateTruth]) -> list[dict[str, object]]:
+    """The plates of a row of ``frames.jsonl``."""
+    return [
+        {
+            "box": [round(v, 2) for v in truth.box],
+            "corners": [[round(x, 2), round(y, 2)] for x, y in truth.corners or ()],
+            "text": truth.text,
+            "rows": truth.rows,
+            "colour": truth.kind,
+        }
+        for truth in truths
+    ]

@@ -112,10 +112,10 @@ def render_plate(
 
 
 def rendered_eval(
-    material: RenderMaterial, n_per_style: int, seed: int
+    material: RenderMaterial, n_per_style: int, seed: int, wear: float = 1.0
 ) -> Iterator[RenderedPlate]:
     """The same plates on every call: ``n_per_style`` of each available style, style by style."""
     for number, style in enumerate(available_styles(material)):
         rng = np.random.default_rng((seed, number))
         for _ in range(n_per_style):
-            yield render_plate(material, rng, style)
+            yield render_plate(material, rng, style, wear)

@@ -21,19 +21,21 @@ _ON_CAR = PasteConfig(roll=0.8, yaw=5, pitch=4, strong=0)
 def render_scene(
     material: RenderMaterial, rng: np.random.Generator, *, height: int = 720, width: int = 1280,
     styles: Sequence[str] | None = None, background: Image | None = None, wear: float = 1.0,
+    config: PasteConfig | None = None,
 ) -> tuple[Image, list[PlateTruth]]:
     """A picture with one plate for each of ``styles``, or one to three of random styles.
 
     On a drawn street every car carries a plate and the camera is a little askew. With a
-    ``background`` (H, W, 3) the plates are pasted on it at random places; those that found no room
-    are left out. The truth has exact corners. ``wear`` is that of :func:`render_plate`.
+    ``background`` (H, W, 3) the plates are pasted on it at random places by ``config``; those that
+    found no room are left out. The truth has exact corners. ``wear`` is that of
+    :func:`render_plate`.
     """
     if styles is None:
         plates = [render_plate(material, rng, wear=wear) for _ in range(rng.integers(1, 4))]
     else:
         plates = [render_plate(material, rng, style, wear) for style in styles]
     if background is not None:
-        return _scatter(background, plates, rng)
+        return _scatter(background, plates, rng, config)
     big = any(plate.kind == "yellow" and plate.rows == 2 for plate in plates)
     image, slots = draw_street(rng, height, width, len(plates), lorry=big)
     plates.sort(key=lambda plate: plate.kind == "yellow" and plate.rows == 2)
@@ -70,12 +72,14 @@ def _askew(
 
 
 def _scatter(
-    background: Image, plates: Sequence[RenderedPlate], rng: np.random.Generator
+    background: Image, plates: Sequence[RenderedPlate], rng: np.random.Generator,
+    config: PasteConfig | None,
 ) -> tuple[Image, list[PlateTruth]]:
     """The plates at random places of a picture, none over another."""
     image, truths = background, list[PlateTruth]()
     for plate in plates:
-        pasted = paste_plate(image, plate.image, rng, avoid=[truth.box for truth in truths])
+        taken = [truth.box for truth in truths]
+        pasted = paste_plate(image, plate.image, rng, avoid=taken, config=config)
         if pasted is not None:
             image, quad = pasted
             truths.append(_truth(plate, np.array(quad, np.float32)))

@@ -1,0 +1,210 @@
+"""The rendered held-out set: plates of every style as a camera would have taken them.
+
+A data folder in our own index format (see :mod:`alpr_edge.data.index`), split val: plate cut-outs
+in the sets ``rendered/STYLE`` and pictures with pasted plates in the set ``rendered``, so that
+``python -m benchmarks accuracy --data FOLDER --split val`` has a row a plate type. The same seed
+and material give the same pictures. Every random number comes from (seed, part, number), which no
+training run draws from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from alpr_edge.data import read
+from alpr_edge.data.index import CROPS, FRAMES
+from alpr_edge.data.sample import Split
+from alpr_edge.errors import DataError, OutputError
+from alpr_edge.geometry import rectify
+from alpr_edge.images import load_image
+from alpr_edge.types import Image
+from training import augment
+from training.reader.data import jitter
+from training.render.demo import plate_rows
+from training.render.material import RenderMaterial
+from training.render.paste import PasteConfig, paste_at, plate_quad
+from training.render.plate import RenderedPlate, available_styles, rendered_eval
+from training.render.scene import render_scene
+from training.render.street import drawn_background
+
+SET, SPLIT = "rendered", Split.VAL
+SEED = 20261
+_CROPS, _FRAMES, _STREETS = 1000, 1001, 1002
+"""Second part of the seeds; :func:`rendered_eval` has the numbers of the styles."""
+_STREET_COUNT = 8
+_FRAME_SIZE = 720, 1280
+_ENCODING = {".png": (), ".webp": (cv2.IMWRITE_WEBP_QUALITY, 90)}
+"""By suffix: cut-outs without loss, frames with little."""
+
+Recipe = tuple[tuple[augment.Augmentation, float], ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class HeldOutConfig:
+    """How hard the plates are; a plate stays readable to a careful eye."""
+
+    width: tuple[float, float] = (96.0, 280.0)
+    """Width of a cut-out plate in pixels, drawn evenly on a logarithmic scale."""
+    pose: PasteConfig = dataclasses.field(
+        default_factory=lambda: PasteConfig(roll=4, yaw=18, pitch=10, strong=0.0)
+    )
+    wear: float = 0.6
+    """Of the paint, as a share of the training's."""
+    jitter: float = 0.5
+    """Corners off as a detector's are, as a share of the training's."""
+    strength: float = 0.5
+    """Of the photometric changes, as a share of the training's."""
+    in_frame: PasteConfig = dataclasses.field(
+        default_factory=lambda: PasteConfig(width=(40.0, 300.0), strong=0.04)
+    )
+
+
+CROP_RECIPE: Recipe = (
+    (augment.stains, 0.10),
+    (augment.shade, 0.25),
+    (augment.glare, 0.06),
+    (augment.motion_blur, 0.15),
+    (augment.focus_blur, 0.15),
+    (augment.exposure, 0.60),
+    (augment.colour, 0.35),
+    (augment.grey, 0.08),
+    (augment.noise, 0.30),
+    (augment.jpeg, 0.40),
+)
+"""What a cut-out goes through; its low resolution comes from its width."""
+FRAME_RECIPE: Recipe = (
+    (augment.exposure, 0.60), (augment.colour, 0.40), (augment.noise, 0.20), (augment.jpeg, 0.20),
+)
+
+
+def backgrounds(data: Path, seed: int) -> list[Image]:
+    """Pictures to paste on: drawn streets, then the pictures of ``data`` that are known to show no
+    plate, of split val, where there are any."""
+    streets = [
+        drawn_background(np.random.default_rng((seed, _STREETS, number)), *_FRAME_SIZE)
+        for number in range(_STREET_COUNT)
+    ]
+    return streets + [load_image(path) for path in _without_plates(data)]
+
+
+def _without_plates(data: Path) -> list[Path]:
+    if not (data / FRAMES).exists():
+        return []
+    return [
+        sample.path for sample in read(data)
+        if sample.split is SPLIT and not sample.crop and sample.complete and not sample.plates
+    ]
+
+
+def make_crop(
+    plate: RenderedPlate, background: Image, rng: np.random.Generator, config: HeldOutConfig
+) -> Image:
+    """The plate seen tilted on a piece of ``background``, cut out at jittered corners, upright and
+    photometrically worse: (h, w, 3), about as wide as it was in the picture."""
+    aspect = plate.image.shape[1] / plate.image.shape[0]
+    low, high = np.log(config.width)
+    quad = plate_quad(rng, aspect, float(np.exp(rng.uniform(low, high))), config.pose)
+    size = np.ptp(quad, axis=0)
+    place = _piece(background, np.ceil(size * 1.8).astype(int), rng)
+    placed = quad - (quad.min(0) + quad.max(0)) / 2 + np.array(place.shape[1::-1]) / 2
+    image = paste_at(place, plate.image, placed, rng)
+    sides = np.linalg.norm(placed - np.roll(placed, -1, axis=0), axis=1)
+    width, height = round((sides[0] + sides[2]) / 2), round((sides[1] + sides[3]) / 2)
+    cut = rectify(image, jitter(placed.astype(np.float32), rng, config.jitter), height, width)
+    return augment.augment(cut, rng, CROP_RECIPE, config.strength)
+
+
+def _piece(image: Image, size: np.ndarray, rng: np.random.Generator) -> Image:
+    """A random piece of (width, height) ``size``; a smaller picture is enlarged."""
+    width, height = size.tolist()
+    scale = max(1.0, width / image.shape[1], height / image.shape[0])
+    if scale > 1:
+        image = np.asarray(cv2.resize(image, None, fx=scale * 1.01, fy=scale * 1.01), np.uint8)
+    x = rng.integers(image.shape[1] - width + 1)
+    y = rng.integers(image.shape[0] - height + 1)
+    return image[y : y + height, x : x + width]
+
+
+def crops(
+    material: RenderMaterial, scenes: list[Image], per_style: int, seed: int, config: HeldOutConfig
+) -> Iterator[tuple[Image, dict[str, Any]]]:
+    """Every cut-out with its row of crops.jsonl, style by style."""
+    for number, plate in enumerate(rendered_eval(material, per_style, seed, config.wear)):
+        rng = np.random.default_rng((seed, _CROPS, number))
+        image = make_crop(plate, scenes[rng.integers(len(scenes))], rng, config)
+        yield image, {
+            "image": f"crops/{plate.style}/{number % per_style:04d}.png",
+            "set": f"{SET}/{plate.style}",
+            "text": plate.text, "rows": plate.rows, "colour": plate.kind, "style": plate.style,
+            "country": plate.country,
+        }
+
+
+def frames(
+    material: RenderMaterial, scenes: list[Image], count: int, seed: int, config: HeldOutConfig
+) -> Iterator[tuple[Image, dict[str, Any]]]:
+    """``count`` pictures with their rows of frames.jsonl: every other one a drawn street with a
+    plate on every car, the others plates pasted on ``scenes``; the styles in turn."""
+    styles = list(available_styles(material))
+    turn = 0
+    for number in range(count):
+        rng = np.random.default_rng((seed, _FRAMES, number))
+        chosen = [styles[(turn + i) % len(styles)] for i in range(int(rng.integers(1, 4)))]
+        turn += len(chosen)
+        scene = scenes[rng.integers(len(scenes))] if number % 2 else None
+        image, truths = render_scene(
+            material, rng, styles=chosen, background=scene, wear=config.wear,
+            config=config.in_frame,
+        )
+        image = augment.augment(image, rng, FRAME_RECIPE, config.strength)
+        yield image, {
+            "image": f"frames/{number:04d}.webp", "set": SET, "complete": True,
+            "plates": plate_rows(truths),
+        }
+
+
+def write_heldout(
+    data: Path, out: Path, per_style: int, seed: int = SEED, config: HeldOutConfig | None = None
+) -> tuple[int, int]:
+    """Write ``per_style`` cut-outs of every style and as many frames; returns both counts.
+
+    Raises:
+        DataError: ``data`` lacks the glyphs of Chinese plates.
+        OutputError: ``out`` holds something already, or cannot be written.
+    """
+    config = config or HeldOutConfig()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out} is a file or not empty; give a new folder")
+    material = RenderMaterial.load(data)
+    if not material.chinese:
+        raise DataError(f"{data}/render has no glyphs of Chinese plates; give the data folder")
+    scenes = backgrounds(data, seed)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return (
+            _write(out, CROPS, crops(material, scenes, per_style, seed, config)),
+            _write(out, FRAMES, frames(material, scenes, per_style, seed, config)),
+        )
+    except OSError as error:
+        raise OutputError(f"cannot write the held-out set to {out}: {error}") from error
+
+
+def _write(out: Path, index: str, pictures: Iterable[tuple[Image, Mapping[str, Any]]]) -> int:
+    """Save pictures and their rows; returns how many."""
+    lines = []
+    for image, facts in pictures:
+        path = out / facts["image"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _, data = cv2.imencode(path.suffix, image, _ENCODING[path.suffix])
+        path.write_bytes(bytes(data))
+        size = {"split": SPLIT.value, "width": image.shape[1], "height": image.shape[0]}
+        lines.append(json.dumps({**facts, **size}, ensure_ascii=False) + "\n")
+    (out / index).write_text("".join(lines), "utf-8")
+    return len(lines)

@@ -298,12 +298,12 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     code = isa.respawn(options.isa, arguments)
     if code is not None:
         return code
+    before = machine.load_average()  # of others: loading our own models counts too later on
     named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
     scenes = load_scenes(options.data)
     contestants = [
         Contestant(folder, options.threads) for folder in dict.fromkeys(options.models)
     ]
-    before = machine.load_average()
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("timing", total=WARM_UP + options.runs)
         times = measure(contestants, scenes, options.runs, lambda: progress.advance(task))

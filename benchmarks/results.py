@@ -40,7 +40,8 @@ TITLES = {
 SUMMARY = (
     ("plates found, ccpd_base", "recall_50", "ccpd_base"),
     ("plates found, other complete frames", "recall_50", "other complete frames"),
-    ("plates found, at least 40 px wide in 1280", "recall_50_by_width", ">= 40 px, all frames"),
+    ("the same, at least 40 px wide in 1280", "recall_50_by_width", ">= 40 px, complete frames"),
+    ("at least 40 px wide, incomplete frames too", "recall_50_by_width", ">= 40 px, all frames"),
     ("median corner error, ccpd_base", "corner_error", "ccpd_base"),
     ("false plates shown per picture", "false_shown_per_picture", "all frames"),
     ("read exactly, cn_ccpd_crops", "exact_match", "cn_ccpd_crops"),

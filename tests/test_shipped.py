@@ -23,7 +23,7 @@ def alpr() -> ALPR:
 
 
 def test_demo_pictures_are_read(alpr):
-    """At least 12 of the 14 rendered plates, exactly."""
+    """All but at most two of the rendered plates, exactly."""
     rows = [json.loads(line) for line in (DEMO / "truth.jsonl").read_text("utf-8").splitlines()]
     right = total = 0
     for row in rows:
@@ -31,8 +31,8 @@ def test_demo_pictures_are_read(alpr):
         truths = {plate["text"] for plate in row["plates"]}
         right += len(found & truths)
         total += len(truths)
-    assert total == 14
-    assert right >= 12
+    assert total == 16
+    assert right >= total - 2
 
 
 def test_every_shipped_model_tells_its_origin():

@@ -31,8 +31,8 @@ BEST = "best.safetensors"
 TEMPERATURES = np.round(np.geomspace(0.5, 4.0, 43), 3)
 LOST = 0.005
 """Share of the right reads that may fall below the confidence threshold."""
-FALSE_PER_PICTURE = 0.25
-"""False detections that may go to the reader, on average: 0.25 are about 1 ms a picture."""
+FALSE_PER_PICTURE = 0.5
+"""False detections that may go to the reader, on average: 0.5 are about 2 ms a picture."""
 THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.02), 2)
 
 

@@ -21,7 +21,7 @@ from alpr_edge.images import load_image
 from alpr_edge.reader import PlateReader
 from alpr_edge.types import Detection
 from optimize.pictures import calibration_pictures, network_inputs
-from optimize.steps import StepFailed, Tolerances
+from optimize.steps import StepFailedError, Tolerances
 
 SCORE_MARGIN = 0.1
 """A detection is found again also where its score fell below the threshold by no more than this:
@@ -44,11 +44,11 @@ def raw_differences(parent: Sequence[Outputs], child: Sequence[Outputs]) -> dict
 def check_raw(step: str, differences: Mapping[str, float], tolerances: Tolerances) -> None:
     """
     Raises:
-        StepFailed: an output differs by more than is allowed, or by no number.
+        StepFailedError: an output differs by more than is allowed, or by no number.
     """
     for name, difference in differences.items():
         if not difference <= tolerances.raw:
-            raise StepFailed(
+            raise StepFailedError(
                 f"{step}: output {name!r} differs from its parent's by {difference:.2e} of its "
                 f"range; allowed: {tolerances.raw:.0e}. The step lost accuracy: look for an "
                 "operator that was converted wrongly"
@@ -92,22 +92,22 @@ class Agreement:
 def check_agreement(agreement: Agreement, tolerances: Tolerances) -> None:
     """
     Raises:
-        StepFailed: too few results agree, corners moved too far, or no layer runs in 8 bits.
+        StepFailedError: too few results agree, corners moved too far, or no layer runs in 8 bits.
     """
     what = "detections found again" if agreement.task == "detector" else "texts equal"
     if agreement.share < tolerances.agreement:
         nothing = "" if agreement.n else " (FP32 itself finds nothing, so nothing can be judged)"
-        raise StepFailed(
+        raise StepFailedError(
             f"quantize: {agreement.k} of {agreement.n} {what} at {agreement.isa}; allowed: at "
             f"least {tolerances.agreement:.0%}{nothing}. Try another --overflow-fix, or ship FP32"
         )
     if agreement.corners > tolerances.corners:
-        raise StepFailed(
+        raise StepFailedError(
             f"quantize: corners moved by {agreement.corners:.1%} of the plate's width (median); "
             f"allowed: {tolerances.corners:.1%}. Try another --overflow-fix, or ship FP32"
         )
     if not agreement.int8_layers:
-        raise StepFailed(
+        raise StepFailedError(
             f"quantize: none of {agreement.layers} executed layers runs in 8 bits: the model would "
             "be no faster; check the versions of openvino and nncf"
         )
@@ -137,11 +137,12 @@ def compare_at(
 
     Raises:
         LibraryError: the cap is not effective.
-        StepFailed: the child process failed.
+        StepFailedError: the child process failed.
     """
     name = isa.verify_isa(instruction_set)
-    command = [sys.executable, "-m", "optimize", "compare", str(parent), str(child),
-               "--data", str(data), "--isa-name", name]
+    paths = [str(path.resolve()) for path in (parent, child, data)]
+    command = [sys.executable, "-m", "optimize", "compare", *paths[:2], "--data", paths[2],
+               "--isa-name", name]
     if limit is not None:
         command += ["--limit", str(limit)]
     ran = subprocess.run(
@@ -149,7 +150,9 @@ def compare_at(
         capture_output=True, text=True, check=False,
     )
     if ran.returncode:
-        raise StepFailed(f"comparing at {name} ended with {ran.returncode}: {ran.stderr.strip()}")
+        raise StepFailedError(
+            f"comparing at {name} ended with {ran.returncode}: {ran.stderr.strip()}"
+        )
     return Agreement(**json.loads(ran.stdout))
 
 

@@ -23,7 +23,7 @@ def convert(
 
     Raises:
         ModelError: ``source`` is no intact model folder.
-        StepFailed: OpenVINO and ONNX Runtime answer differently.
+        StepFailedError: OpenVINO and ONNX Runtime answer differently.
     """
     parent = manifests.load(source)
 

@@ -64,7 +64,7 @@ def export(
 
     Raises:
         ModelError: the checkpoint cannot be read or does not fit this version's network.
-        StepFailed: ONNX Runtime and PyTorch answer differently.
+        StepFailedError: ONNX Runtime and PyTorch answer differently.
     """
     weights = load_weights(checkpoint)
     trained = trained_manifest(weights, checkpoint, size)

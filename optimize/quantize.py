@@ -57,7 +57,7 @@ def quantize(
 
     Raises:
         ModelError: ``source`` or the detector is no intact model folder.
-        StepFailed: decoded results differ too much, or nothing runs in 8 bits.
+        StepFailedError: decoded results differ too much, or nothing runs in 8 bits.
     """
     parent = manifests.load(source)
     pictures = calibration_pictures(data, crops=parent.task == "reader", limit=config.limit)

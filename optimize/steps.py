@@ -22,7 +22,7 @@ _SOURCES = {
 }
 
 
-class StepFailed(AlprEdgeError):  # noqa: N818
+class StepFailedError(AlprEdgeError):
     """A step's result differs from its parent by more than is allowed."""
 
     exit_code = ExitCode.FAILED

@@ -10,9 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import save_file  # noqa: E402
+from safetensors.torch import save_file
 
-from training.detector.mobilenetv4 import (  # noqa: E402
+from training.detector.mobilenetv4 import (
     CONV_MEDIUM,
     CONV_SMALL,
     MobileNetV4,

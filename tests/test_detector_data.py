@@ -11,9 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.data.sample import POLICIES, PlateTruth, policy  # noqa: E402
-from alpr_edge.errors import DataError  # noqa: E402
-from training.detector.data import (  # noqa: E402
+from alpr_edge.data.sample import POLICIES, PlateTruth, policy
+from alpr_edge.errors import DataError
+from training.detector.data import (
     PSEUDO_WEIGHT,
     DataConfig,
     FrameDataset,
@@ -21,7 +21,7 @@ from training.detector.data import (  # noqa: E402
     collate,
     truth_of,
 )
-from training.detector.geometry import (  # noqa: E402
+from training.detector.geometry import (
     Plates,
     View,
     crop,

@@ -9,9 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge import decode  # noqa: E402
-from training.detector.assign import assign, box_iou  # noqa: E402
-from training.detector.loss import (  # noqa: E402
+from alpr_edge import decode
+from training.detector.assign import assign, box_iou
+from training.detector.loss import (
     LossConfig,
     corner_loss,
     detection_loss,

@@ -10,11 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.data.sample import PlateTruth, Sample, Split  # noqa: E402
-from alpr_edge.decode import grid, select  # noqa: E402
-from alpr_edge.geometry import as_quad, quad_box  # noqa: E402
-from training.detector.evaluate import evaluate  # noqa: E402
-from training.detector.model import Detector, DetectorConfig, detector_edge  # noqa: E402
+from alpr_edge.data.sample import PlateTruth, Sample, Split
+from alpr_edge.decode import grid, select
+from alpr_edge.geometry import as_quad, quad_box
+from training.detector.evaluate import evaluate
+from training.detector.model import Detector, DetectorConfig, detector_edge
 
 TINY = DetectorConfig(channels=16, bifpn_layers=1, head_layers=1)
 

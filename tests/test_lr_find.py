@@ -11,11 +11,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
-from alpr_edge.errors import ExitCode, UsageError  # noqa: E402
-from training import lr_find as module  # noqa: E402
-from training.__main__ import main  # noqa: E402
-from training.loop import LoopConfig, NonFiniteLossError  # noqa: E402
-from training.lr_find import Sweep, lr_find, smooth, write  # noqa: E402
+from alpr_edge.errors import ExitCode, UsageError
+from training import lr_find as module
+from training.__main__ import main
+from training.loop import LoopConfig, NonFiniteLossError
+from training.lr_find import Sweep, lr_find, smooth, write
 
 CONFIG = LoopConfig(steps=1, lr=0.1, weight_decay=0.0, amp=False, choose="score")
 
@@ -85,7 +85,9 @@ def test_suggestion_is_a_tenth_of_the_rate_of_the_lowest_loss(tmp_path) -> None:
 @pytest.mark.parametrize("task", ["reader", "detector"])
 def test_the_command_sweeps_the_recipe(task, tmp_path, capsys, monkeypatch) -> None:
     """With the data and the networks replaced by a number."""
-    batches = lambda *_: targets(*[3] * 5)  # noqa: E731
+    def batches(*_):
+        return targets(*[3] * 5)
+
     monkeypatch.setattr(module, "plate_batches", batches)
     monkeypatch.setattr(module, "frame_batches", batches)
     for name in ("read", "FrameDataset", "PlateStream"):

@@ -15,21 +15,21 @@ from drawn import build_data
 torch = pytest.importorskip("torch", reason="needs the extra 'optimize'")
 nncf = pytest.importorskip("nncf", reason="needs the extra 'optimize'")
 
-import onnx  # noqa: E402
-import openvino  # noqa: E402
-from openvino import opset13 as ops  # noqa: E402
+import onnx
+import openvino
+from openvino import opset13 as ops
 
-from alpr_edge import manifest as manifests  # noqa: E402
-from alpr_edge.engine import Engine  # noqa: E402
-from alpr_edge.errors import DataError, ModelError  # noqa: E402
-from alpr_edge.types import Detection  # noqa: E402
-from optimize import compare, pictures, quantize, steps  # noqa: E402
-from optimize.__main__ import main  # noqa: E402
-from optimize.compare import Agreement  # noqa: E402
-from optimize.steps import StepFailed, Tolerances  # noqa: E402
-from training.checkpoint import load_weights, save_weights  # noqa: E402
-from training.detector.model import Detector, DetectorConfig  # noqa: E402
-from training.reader.model import reader_tiny  # noqa: E402
+from alpr_edge import manifest as manifests
+from alpr_edge.engine import Engine
+from alpr_edge.errors import DataError, ModelError
+from alpr_edge.types import Detection
+from optimize import compare, pictures, quantize, steps
+from optimize.__main__ import main
+from optimize.compare import Agreement
+from optimize.steps import StepFailedError, Tolerances
+from training.checkpoint import load_weights, save_weights
+from training.detector.model import Detector, DetectorConfig
+from training.reader.model import reader_tiny
 
 TASKS = ("detector", "reader")
 
@@ -219,7 +219,7 @@ def test_raw_differences_by_hand():
     assert found == pytest.approx({"a": 0.5 / 4, "b": 0.3})  # b's range is less than 1
     compare.check_raw("step", {"a": 1e-3}, Tolerances())
     for bad in (1.1e-3, math.nan):
-        with pytest.raises(StepFailed, match="output 'a' differs"):
+        with pytest.raises(StepFailedError, match="output 'a' differs"):
             compare.check_raw("step", {"a": bad}, Tolerances())
 
 
@@ -242,7 +242,7 @@ def test_agreement_within_tolerance_passes():
      ({"corners": 0.021}, "corners moved by 2.1%"), ({"int8_layers": 0}, "none of 9")],
 )
 def test_agreement_beyond_tolerance_fails(changes, message):
-    with pytest.raises(StepFailed, match=message):
+    with pytest.raises(StepFailedError, match=message):
         compare.check_agreement(agreement(**changes), Tolerances())
 
 
@@ -346,9 +346,9 @@ def test_a_failed_step_leaves_no_result(tmp_path):
     fake_step(tmp_path, {"a": 1}, [])
 
     def fail(folder):
-        raise StepFailed("no")
+        raise StepFailedError("no")
 
-    with pytest.raises(StepFailed):
+    with pytest.raises(StepFailedError):
         steps.run_step("convert", "reader", tmp_path, tmp_path / "fp32" / "reader", {"a": 2}, fail)
     assert not (tmp_path / "fp32" / "reader").exists()
     assert not fake_step(tmp_path, {"a": 1}, []).kept

@@ -12,19 +12,19 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.alphabet import encode  # noqa: E402
-from alpr_edge.data.index import read_index  # noqa: E402
-from alpr_edge.data.sample import Split  # noqa: E402
-from alpr_edge.errors import DataError, ExitCode, ModelError, UsageError  # noqa: E402
-from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH  # noqa: E402
-from training.__main__ import main  # noqa: E402
-from training.checkpoint import load_weights  # noqa: E402
-from training.loop import LoopConfig, train  # noqa: E402
-from training.reader import pretrain as phase_1  # noqa: E402
-from training.reader import train as phase_2  # noqa: E402
-from training.reader.data import load_plates  # noqa: E402
-from training.reader.model import ReaderConfig, normalize, reader_edge, reader_tiny  # noqa: E402
-from training.reader.pretrain import (  # noqa: E402
+from alpr_edge.alphabet import encode
+from alpr_edge.data.index import read_index
+from alpr_edge.data.sample import Split
+from alpr_edge.errors import DataError, ExitCode, ModelError, UsageError
+from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
+from training.__main__ import main
+from training.checkpoint import load_weights
+from training.loop import LoopConfig, train
+from training.reader import pretrain as phase_1
+from training.reader import train as phase_2
+from training.reader.data import load_plates
+from training.reader.model import ReaderConfig, normalize, reader_edge, reader_tiny
+from training.reader.pretrain import (
     GREY_LEVEL,
     AutoencoderConfig,
     MaskedAutoencoder,

@@ -10,12 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.errors import ModelError  # noqa: E402
-from training.checkpoint import load_weights, save_weights  # noqa: E402
-from training.detector.model import Detector, DetectorConfig  # noqa: E402
-from training.networks import build  # noqa: E402
-from training.publish import TEMPERATURES, THRESHOLDS, publish  # noqa: E402
-from training.reader.model import reader_tiny  # noqa: E402
+from alpr_edge.errors import ModelError
+from training.checkpoint import load_weights, save_weights
+from training.detector.model import Detector, DetectorConfig
+from training.networks import build
+from training.publish import TEMPERATURES, THRESHOLDS, publish
+from training.reader.model import reader_tiny
 
 
 def make_run(folder, task: str, network) -> None:

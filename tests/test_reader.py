@@ -11,19 +11,19 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.alphabet import CLASSES, PAD, SLOTS, encode  # noqa: E402
-from alpr_edge.data.index import read_index  # noqa: E402
-from alpr_edge.data.sample import Split  # noqa: E402
-from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH  # noqa: E402
-from training.augment import PLATE_RECIPE, augment  # noqa: E402
-from training.reader.data import (  # noqa: E402
+from alpr_edge.alphabet import CLASSES, PAD, SLOTS, encode
+from alpr_edge.data.index import read_index
+from alpr_edge.data.sample import Split
+from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
+from training.augment import PLATE_RECIPE, augment
+from training.reader.data import (
     PlateStream,
     ReaderDataConfig,
     batches,
     jitter,
     load_plates,
 )
-from training.reader.model import (  # noqa: E402
+from training.reader.model import (
     IGNORE,
     PatchEmbedding,
     ReaderConfig,

@@ -9,10 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.errors import UsageError  # noqa: E402
-from training.loop import LoopConfig, train  # noqa: E402
-from training.plateau import Plateau  # noqa: E402
-from training.schedule import one_cycle, rate_factor, warmup_cosine  # noqa: E402
+from alpr_edge.errors import UsageError
+from training.loop import LoopConfig, train
+from training.plateau import Plateau
+from training.schedule import one_cycle, rate_factor, warmup_cosine
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

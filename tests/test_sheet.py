@@ -9,9 +9,9 @@ from drawn import build_data
 
 pytest.importorskip("torch")
 
-from alpr_edge.errors import ExitCode  # noqa: E402
-from training import sheet  # noqa: E402
-from training.__main__ import main  # noqa: E402
+from alpr_edge.errors import ExitCode
+from training import sheet
+from training.__main__ import main
 
 
 def test_grid_places_row_by_row():

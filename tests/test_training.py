@@ -10,10 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.errors import ModelError  # noqa: E402
-from training.checkpoint import load_weights, parameter_groups, save_weights  # noqa: E402
-from training.loop import LoopConfig, NonFiniteLossError, train, update_ema  # noqa: E402
-from training.schedule import warmup_cosine  # noqa: E402
+from alpr_edge.errors import ModelError
+from training.checkpoint import load_weights, parameter_groups, save_weights
+from training.loop import LoopConfig, NonFiniteLossError, train, update_ema
+from training.schedule import warmup_cosine
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

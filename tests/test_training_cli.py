@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from alpr_edge.errors import ExitCode  # noqa: E402
-from training.__main__ import main  # noqa: E402
+from alpr_edge.errors import ExitCode
+from training.__main__ import main
 
 
 @pytest.mark.parametrize("task", ["reader", "detector"])

@@ -30,6 +30,10 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--workers", type=int, default=1, help="loader processes")
         command.add_argument("--start", type=Path, help="weights to continue from (.safetensors)")
         command.add_argument("--fresh", action="store_true", help="do not resume")
+        if name != "pretrain":
+            command.add_argument(
+                "--fast", action="store_true", help="a part of the data, 10 minutes"
+            )
         if name == "detector":
             command.add_argument(
                 "--imagenet", type=Path, help="timm's MobileNetV4 weights for the backbone"
@@ -39,6 +43,17 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--freeze-encoder", action="store_true", help="only the rest learns"
             )
+            command.add_argument(
+                "--pseudo", type=Path, help="texts for plates without one, by the command pseudo"
+            )
+    tune = commands.add_parser("finetune", help="teach a reader your own plates, from 200 crops")
+    tune.add_argument(
+        "--data", type=Path, required=True, help="CSV image_path,plate_text, or a data folder"
+    )
+    tune.add_argument("--run", type=Path, required=True, help="folder of this run")
+    tune.add_argument("--start", type=Path, help="weights to begin with (default: the shipped)")
+    tune.add_argument("--minutes", type=float, default=5.0, help="length (default: 5)")
+    tune.add_argument("--threads", type=int, default=2)
     find = commands.add_parser("lr-find", help="sweep the learning rate: curve and suggestion")
     find.add_argument("task", choices=("reader", "detector"))
     find.add_argument("--data", type=Path, required=True, help="folder with the pictures")
@@ -53,6 +68,22 @@ def parser() -> argparse.ArgumentParser:
     publish.add_argument("--data", type=Path, required=True, help="folder with the pictures")
     publish.add_argument("--run", type=Path, required=True, help="folder of the run")
     publish.add_argument("--to", type=Path, required=True, help=".safetensors to write")
+    for name, what in (
+        ("pseudo", "texts for the plates without one, where readers agree"),
+        ("suspects", "labels that are likely wrong, since readers agree on another text"),
+    ):
+        agree = commands.add_parser(name, help=what)
+        agree.add_argument("--data", type=Path, required=True, help="folder with the pictures")
+        agree.add_argument(
+            "--weights", type=Path, required=True, action="append",
+            help="a published reader (.safetensors); again for more readers",
+        )
+        agree.add_argument(
+            "--out", type=Path, required=True, help="JSON lines to write; a .png goes beside"
+        )
+        agree.add_argument(
+            "--least", type=float, default=0.9, help="least confidence (default: 0.9)"
+        )
     check = commands.add_parser("check", help="what is wrong with the data, and histograms")
     check.add_argument("data", type=Path, help="folder with the pictures")
     check.add_argument("--out", type=Path, metavar="FILE", help="write all findings as JSON")
@@ -79,6 +110,13 @@ def execute(options: argparse.Namespace) -> ExitCode | None:
             seed=options.seed,
         )
         return None
+    if options.command in ("pseudo", "suspects"):
+        from training.pseudo import load_reader, write_pseudo, write_suspects
+
+        write = write_pseudo if options.command == "pseudo" else write_suspects
+        readers = [load_reader(path) for path in options.weights]
+        write(options.data, readers, options.out, options.least)
+        return None
     if options.command == "publish":
         from training.publish import publish
 
@@ -96,6 +134,14 @@ def execute(options: argparse.Namespace) -> ExitCode | None:
         if sweep.suggestion < sweep.rates[0]:
             print("the loss hardly fell: look at the curve, and try more --steps", file=sys.stderr)
         return None
+    if options.command == "finetune":
+        from training.finetune import SHIPPED, finetune
+
+        print(finetune(
+            options.data, options.run, start=options.start or SHIPPED, minutes=options.minutes,
+            threads=options.threads,
+        ))
+        return None
     common = {
         "variant": options.variant, "minutes": options.minutes, "threads": options.threads,
         "workers": options.workers, "start": options.start, "resume": not options.fresh,
@@ -105,7 +151,8 @@ def execute(options: argparse.Namespace) -> ExitCode | None:
 
         train_reader(
             options.data, options.run, encoder=options.encoder,
-            freeze_encoder=options.freeze_encoder, **common,
+            freeze_encoder=options.freeze_encoder, pseudo=options.pseudo,
+            fast=options.fast, **common,
         )
     elif options.command == "pretrain":
         from training.reader.pretrain import run as pretrain
@@ -114,7 +161,9 @@ def execute(options: argparse.Namespace) -> ExitCode | None:
     else:
         from training.detector.train import run as train_detector
 
-        train_detector(options.data, options.run, imagenet=options.imagenet, **common)
+        train_detector(
+            options.data, options.run, imagenet=options.imagenet, fast=options.fast, **common
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -23,6 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 from alpr_edge.errors import AlprEdgeError, UsageError
 from training.checkpoint import STATE, commit, parameter_groups, save_state, save_weights
 from training.plateau import Plateau, PlateauRate
+from training.plots import EVAL, LOG, write_curves
 from training.schedule import Schedule, rate_factor
 
 Batch = dict[str, Any]
@@ -105,9 +106,9 @@ def train(
 ) -> dict[str, float]:
     """Train ``model`` (with ``config`` attribute and ``loss(batch) -> {"loss": ..., ...}``).
 
-    Writes into ``run_dir``: config.json, log.csv, eval.csv, TensorBoard events, ``state.pt`` (to
-    resume), ``last.safetensors`` and ``best.safetensors`` (EMA weights). Returns the last
-    evaluation.
+    Writes into ``run_dir``: config.json, log.csv, eval.csv, curves.png, TensorBoard events,
+    ``state.pt`` (to resume), ``last.safetensors`` and ``best.safetensors`` (EMA weights). Returns
+    the last evaluation.
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
@@ -137,7 +138,7 @@ def train(
         step, seconds, best = state["step"], state["seconds"], state["best"]
         if "plateau" in state:  # not in older files
             plateau.load_state_dict(state["plateau"])
-    for name in ("log.csv", "eval.csv"):
+    for name in (LOG, EVAL):
         keep_rows(run_dir / name, last_step=step)
     facts = {
         "task": task, "model": dataclasses.asdict(model_config), "commit": commit(),
@@ -213,7 +214,7 @@ def train(
                 means = {name: total / config.log_steps for name, total in sums.items()}
                 sums = {}
                 row = {"step": step, "minutes": seconds / 60, "lr": config.lr * factor, **means}
-                log_row(run_dir / "log.csv", row)
+                log_row(run_dir / LOG, row)
                 for name, value in means.items():
                     writer.add_scalar(f"train/{name}", value, step)
                 progress.update(bar, completed=done(), description=f"loss {means['loss']:.3f}")
@@ -221,7 +222,8 @@ def train(
             if finished or now - last_evaluation > config.evaluate_minutes * 60:
                 figures = evaluate(average)
                 row = {"step": step, "minutes": seconds / 60, **figures}
-                log_row(run_dir / "eval.csv", row)
+                log_row(run_dir / EVAL, row)
+                write_curves(run_dir, task)
                 progress.console.print(json.dumps({k: round(v, 4) for k, v in row.items()}))
                 for name, value in figures.items():
                     writer.add_scalar(f"dev/{name}", value, step)

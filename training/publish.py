@@ -24,7 +24,7 @@ from training.checkpoint import load_weights, save_weights
 from training.detector.evaluate import at_least, detect, load_frames
 from training.detector.model import Detector
 from training.networks import build
-from training.reader.data import evaluation_plates, plain
+from training.reader.data import PlateItem, evaluation_plates, plain
 from training.reader.model import slots_loss
 
 BEST = "best.safetensors"
@@ -49,7 +49,7 @@ def publish(run_dir: Path, target: Path, data: Path) -> dict[str, Any]:
     if isinstance(network, Detector):
         facts: dict[str, Any] = {"score_threshold": choose_threshold(network, data)}
     else:
-        facts = fit_confidence(network, data)
+        facts = fit_confidence(network, evaluation_plates(data, Split.DEV))
     facts["trained_on"] = training_sets(weights.task, data)
     config = network.config
     try:
@@ -75,11 +75,10 @@ def training_sets(task: str, data: Path) -> list[str]:
 
 
 @torch.inference_mode()
-def fit_confidence(model: nn.Module, data: Path) -> dict[str, float]:
-    """What makes the reader's confidence mean something, from the dev crops: the temperature with
-    the least negative log-likelihood, and the confidence that all but :data:`LOST` of the right
+def fit_confidence(model: nn.Module, items: list[PlateItem]) -> dict[str, float]:
+    """What makes the reader's confidence mean something, from dev plates: the temperature with the
+    least negative log-likelihood, and the confidence that all but :data:`LOST` of the right
     reads reach."""
-    items = evaluation_plates(data, Split.DEV)
     logits = torch.cat([
         model(torch.from_numpy(np.stack([plain(item) for item in items[i : i + 64]])))[0]
         for i in range(0, len(items), 64)

@@ -18,7 +18,6 @@ import numpy as np
 from alpr_edge.alphabet import decode
 from alpr_edge.data import Sample, Split, read
 from alpr_edge.errors import DataError, OutputError, UsageError
-from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.types import Floats, Image
 
 READER, DETECTOR, RENDERED = "reader", "detector", "rendered"
@@ -54,6 +53,15 @@ def write_sheet(data: Path, out: Path, *, what: str, strength: float, seed: int 
         from training.render.sheet import contact_sheet
 
         sheet = contact_sheet(RenderMaterial.load(data), seed=seed)
+    save(sheet, out)
+
+
+def save(sheet: Image, out: Path) -> None:
+    """Write a picture.
+
+    Raises:
+        OutputError: no format has the name's ending, or the file cannot be written.
+    """
     try:
         written = cv2.imwrite(str(out), sheet)
     except cv2.error as error:
@@ -75,11 +83,8 @@ def reader_sheet(data: Path, strength: float, seed: int) -> Image:
     rows, columns = READER_GRID
     cells = []
     for image, classes, count in itertools.islice(stream, rows * columns):
-        cell = np.full((PLATE_HEIGHT + _LABEL, PLATE_WIDTH, 3), _GROUND, np.uint8)
-        cell[:PLATE_HEIGHT] = image
         number = f"  {count + 1} rows" if count > 0 else ""
-        _write(cell, decode(classes) + number, (2, PLATE_HEIGHT + _LABEL - 4))
-        cells.append(cell)
+        cells.append(captioned(image, decode(classes) + number))
     return grid(cells, columns)
 
 
@@ -116,6 +121,15 @@ def grid(cells: list[Image], columns: int) -> Image:
         left = _GAP + index % columns * (width + _GAP)
         sheet[top : top + height, left : left + width] = cell
     return sheet
+
+
+def captioned(image: Image, caption: str) -> Image:
+    """A picture (H, W, 3) with a line of text below it."""
+    height, width = image.shape[:2]
+    cell = np.full((height + _LABEL, width, 3), _GROUND, np.uint8)
+    cell[:height] = image
+    _write(cell, caption, (2, height + _LABEL - 4))
+    return cell
 
 
 def _some_of_each_set(data: Path, seed: int) -> list[Sample]:

@@ -48,6 +48,19 @@ class PlateItem:
     dataset: str
 
 
+def some_of_each_set(samples: Iterable[Sample], split: Split, limit: int) -> list[Sample]:
+    """At most ``limit`` labelled samples of each set in ``split``, evenly spaced over the set."""
+    sets: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        if sample.split is split and any(plate.text for plate in sample.plates):
+            sets[sample.dataset].append(sample)
+    return [
+        members[index]
+        for members in sets.values()
+        for index in np.linspace(0, len(members) - 1, min(limit, len(members))).astype(int)
+    ]
+
+
 def load_plates(
     samples: Iterable[Sample], split: Split, *, untexted: bool = False
 ) -> tuple[list[PlateItem], Counter[str]]:

@@ -28,7 +28,7 @@ from alpr_edge.data.sample import Split
 from alpr_edge.errors import DataError, ModelError, UsageError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.types import Image
-from training.checkpoint import load_weights, resumed_step
+from training.checkpoint import data_hash, load_weights, resumed_step
 from training.loop import Evaluate, LoopConfig, seed_everything, train
 from training.reader.data import (
     PlateItem,
@@ -299,7 +299,7 @@ def run(
         task=TASK,
         resume=resume,
         notes={
-            "variant": variant, "plates": len(items),
+            "variant": variant, "plates": len(items), "data_hash": data_hash(data),
             "sets": sorted({item.dataset for item in items}),
             "data_recipe": dataclasses.asdict(recipe.data),
         },

@@ -1,0 +1,165 @@
+"""Teach a trained reader your own plates: ``python -m training finetune --data my.csv --run DIR``.
+
+A short run from the shipped weights at a low rate. Rendered plates of all kinds are mixed in, so
+that what the reader knew is not forgotten. Where the data has no split dev, the plates whose text's
+hash says so are kept apart to measure on: all pictures of a plate are on the same side.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import warnings
+from pathlib import Path
+
+import torch
+
+from alpr_edge.data import read
+from alpr_edge.data.sample import Sample, Split
+from alpr_edge.errors import DataError, ModelError, UsageError
+from alpr_edge.metrics import Rate
+from training.checkpoint import data_hash, load_weights, resumed_step, save_weights
+from training.loop import LoopConfig, seed_everything, train
+from training.networks import build
+from training.publish import BEST, fit_confidence
+from training.reader.data import PlateItem, PlateStream, ReaderDataConfig, batches, load_plates
+from training.reader.model import Reader
+from training.reader.train import ReaderRecipe, evaluator
+from training.render import RenderMaterial
+
+SHIPPED = Path(__file__).parent / "weights" / "reader_edge.safetensors"
+TUNED, REPORT = "reader.safetensors", "finetune.json"
+DEV_PERCENT = 15
+"""Share of the distinct texts that are kept apart where the data has no split dev."""
+
+
+def finetune_recipe(minutes: float) -> ReaderRecipe:
+    """A seventh of the shipped recipe's rate, a longer warm-up, and half rendered plates."""
+    return ReaderRecipe(
+        data=ReaderDataConfig(rendered=0.5),
+        loop=LoopConfig(
+            steps=20_000, minutes=minutes, lr=1e-4, warmup=0.1, ema=0.99, choose="exact",
+            evaluate_minutes=max(0.5, minutes / 5),
+        ),
+        batch_size=32,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finetuned:
+    """What the run brought: dev plates read exactly by the reader it began with, and by its own."""
+
+    learned: int
+    before: Rate
+    after: Rate
+    weights: Path | None
+    """The tuned reader; None where it reads no better and the one before should be kept."""
+
+    def __str__(self) -> str:
+        lines = [f"learned from {self.learned} plates; read exactly on dev"]
+        for name, rate in (("before", self.before), ("after", self.after)):
+            low, high = rate.interval()
+            share = f"{rate.k}/{rate.n} = {rate.value:.1%}"
+            lines.append(f"  {name:7}{share} ({low:.1%} to {high:.1%})")
+        lines.append(str(self.weights) if self.weights else
+                     "no better than before: keep the weights it began with")
+        return "\n".join(lines)
+
+
+def is_dev(text: str) -> bool:
+    """Whether the plate of this text is kept apart: about :data:`DEV_PERCENT` % of texts are."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) % 100 < DEV_PERCENT
+
+
+def divide(samples: list[Sample]) -> list[Sample]:
+    """``samples`` with a split dev: as they are where they have one, else parted by text."""
+    if any(sample.split is Split.DEV for sample in samples):
+        return samples
+    return [
+        dataclasses.replace(sample, split=Split.DEV)
+        if sample.split is Split.TRAIN and any(is_dev(p.text) for p in sample.plates if p.text)
+        else sample
+        for sample in samples
+    ]
+
+
+def own_plates(data: Path) -> tuple[list[PlateItem], list[PlateItem]]:
+    """The labelled plates to learn from and those of dev.
+
+    Raises:
+        DataError: either is empty.
+    """
+    samples = divide(list(read(data)))
+    parts = []
+    for split in (Split.TRAIN, Split.DEV):
+        items, dropped = load_plates(samples, split)
+        for reason, count in dropped.items():
+            warnings.warn(f"{count} plates left out: {reason}", stacklevel=2)
+        if not items:
+            raise DataError(f"{data} has no usable plate with a text in split {split}; give some "
+                            "200 plates, the same ones in one split only, or no split at all")
+        parts.append(items)
+    return parts[0], parts[1]
+
+
+def load_reader(path: Path) -> Reader:
+    """The reader of a weights file.
+
+    Raises:
+        ModelError: no such file, or no reader.
+    """
+    network = build(load_weights(path))
+    if not isinstance(network, Reader):
+        raise ModelError(f"{path} holds a {type(network).__name__}; give a reader's weights")
+    return network
+
+
+def finetune(
+    data: Path, run_dir: Path, *, start: Path = SHIPPED, minutes: float = 5.0, threads: int = 2
+) -> Finetuned:
+    """Fine-tune the reader of ``start`` on the plates in ``data``; resumes where it stopped.
+
+    Writes a run's usual files into ``run_dir``, finetune.json, and where more is read on dev than
+    before reader.safetensors, with the confidence fitted on dev: what ``python -m optimize`` takes.
+
+    Raises:
+        UsageError: no time. ModelError: ``start`` is no reader. DataError: the data cannot be read
+            or is too little.
+    """
+    if not minutes > 0:
+        raise UsageError(f"{minutes} minutes; give more than 0")
+    recipe = finetune_recipe(minutes)
+    seed_everything(recipe.loop.seed)
+    torch.set_num_threads(threads)
+    model = load_reader(start)
+    items, dev = own_plates(data)
+    before = evaluator(dev)(model)["exact"]
+    folder = data if data.is_dir() else data.parent
+    seed = recipe.loop.seed + resumed_step(run_dir)
+    stream = PlateStream(items, RenderMaterial.load(folder), recipe.data, seed)
+    notes = {
+        "plates": len(items), "dev_plates": len(dev), "start": load_weights(start).sha256,
+        "data_hash": data_hash(data), "data_recipe": dataclasses.asdict(recipe.data),
+    }
+    train(
+        model, batches(stream, recipe.batch_size, workers=1), recipe.loop, run_dir,
+        evaluator(dev, run_dir), task="reader", notes=notes,
+    )
+    best = load_weights(run_dir / BEST)
+    after = best.notes["dev"]["exact"]
+    if after > before:
+        network = load_reader(run_dir / BEST)
+        sets = load_weights(start).notes.get("trained_on", [])
+        facts = fit_confidence(network, dev) | {
+            "trained_on": sorted({*sets, *(item.dataset for item in items)})
+        }
+        save_weights(run_dir / TUNED, task="reader", config=network.config, state=best.state,
+                     notes=best.notes | facts)
+    result = Finetuned(
+        learned=len(items), before=Rate(round(before * len(dev)), len(dev)),
+        after=Rate(round(after * len(dev)), len(dev)),
+        weights=run_dir / TUNED if after > before else None,
+    )
+    (run_dir / REPORT).write_text(json.dumps(dataclasses.asdict(result), indent=1, default=str))
+    return result

@@ -1,0 +1,266 @@
+"""What readers agree on: texts for plates that have none, and labels that are likely wrong.
+
+    python -m training pseudo --data DATA --weights A.safetensors --out pseudo.jsonl
+    python -m training suspects --data DATA --weights A.safetensors --out suspects.jsonl
+
+Every reader reads :data:`VIEWS` of a cut-out; a text counts where all of them give it and the least
+of their confidences is high enough. The pseudo-labels (Lee 2013) are for ``python -m training
+reader --pseudo``. Beside either list, ``.png`` shows some of it, to be checked by eye.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from alpr_edge.alphabet import fits
+from alpr_edge.data import Sample, Split, read
+from alpr_edge.errors import DataError, ModelError, OutputError, UsageError
+from alpr_edge.geometry import box_quad, letterbox, rectify
+from alpr_edge.reader import decode_logits
+from alpr_edge.types import Image, Reading
+from training.checkpoint import load_weights
+from training.networks import build
+from training.reader.model import Reader
+from training.sheet import captioned, grid, save
+
+Read = Callable[[Image], list[Reading]]
+"""Plates (N, 48, 192, 3) uint8 BGR to one Reading each."""
+VIEWS = (box_quad((0.0, 0.0, 1.0, 1.0)), box_quad((0.025, 0.01, 0.985, 0.95)))
+"""Corners in shares of a cut-out's width and height: plain; slightly shrunk and shifted."""
+UNTEXTED = "_untexted"
+"""What the plates of a set that have no text are called after the set's own name."""
+SHOWN = 100
+_BATCH, _COLUMNS, _CELL = 32, 7, (84, 192)
+"""Cut-outs read at once; columns of a sheet, height and width of its pictures."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A cut-out whose readings agree: on ``reading``, with the least of their confidences."""
+
+    sample: Sample
+    reading: Reading
+
+    @property
+    def label(self) -> str | None:
+        """The text that the data gives."""
+        return self.sample.plates[0].text
+
+
+def load_reader(path: Path) -> Read:
+    """The reader of a weights file, with the temperature from its notes.
+
+    Raises:
+        ModelError: no readable weights, not a reader's, or no temperature.
+    """
+    weights = load_weights(path)
+    network = build(weights)
+    if not isinstance(network, Reader) or "temperature" not in weights.notes:
+        raise ModelError(f"{path}: task {weights.task}, notes {', '.join(weights.notes)}; needed "
+                         "is a reader with a temperature: what python -m training publish wrote")
+    temperature = float(weights.notes["temperature"])
+
+    @torch.inference_mode()
+    def read_plates(plates: Image) -> list[Reading]:
+        logits, rows = network(torch.from_numpy(plates))
+        return decode_logits(logits.numpy(), rows.argmax(-1).numpy() + 1, temperature)
+
+    return read_plates
+
+
+def agreed(readings: Sequence[Reading]) -> Reading | None:
+    """The reading that all give, the least confident of them; None where the texts differ or are
+    empty. ``rows`` is None where they differ."""
+    least = min(readings, key=lambda reading: reading.confidence)
+    if not least.text or {reading.text for reading in readings} != {least.text}:
+        return None
+    same_rows = len({reading.rows for reading in readings}) == 1
+    return dataclasses.replace(least, rows=least.rows if same_rows else None)
+
+
+def views(image: Image) -> Image:
+    """:data:`VIEWS` of a cut-out (H, W, 3), rectified: (V, 48, 192, 3) uint8."""
+    height, width = image.shape[:2]
+    return np.stack([rectify(image, np.array(quad) * (width, height)) for quad in VIEWS])
+
+
+def findings(
+    samples: Iterable[Sample], readers: Sequence[Read], least: float
+) -> Iterator[Finding]:
+    """The cut-outs that all readers read alike in all views, with confidence ``least`` or more.
+
+    A picture that cannot be read is told on standard error and left out.
+    """
+    pictures = iter(_pictures(samples))
+    while part := list(itertools.islice(pictures, _BATCH)):
+        plates = np.concatenate([views(image) for _, image in part])
+        answers = [reader(plates) for reader in readers]
+        for index, (sample, _) in enumerate(part):
+            own = slice(index * len(VIEWS), (index + 1) * len(VIEWS))
+            reading = agreed([r for answer in answers for r in answer[own]])
+            if reading is not None and reading.confidence >= least:
+                yield Finding(sample=sample, reading=reading)
+
+
+def _pictures(samples: Iterable[Sample]) -> Iterator[tuple[Sample, Image]]:
+    for sample in samples:
+        image = cv2.imread(str(sample.path), cv2.IMREAD_COLOR)
+        if image is None:
+            print(f"{sample.path}: unreadable picture, left out", file=sys.stderr)
+        else:
+            yield sample, image
+
+
+def write_pseudo(data: Path, readers: Sequence[Read], out: Path, least: float) -> int:
+    """List the train cut-outs without a text whose readings agree; returns how many.
+
+    A text that a plate of another split has is left out: splits are apart by text.
+
+    Raises:
+        UsageError: ``least`` is no probability. DataError: no train cut-out lacks a text.
+        OutputError: ``out`` cannot be written.
+    """
+    _check(out, least)
+    samples = list(read(data))
+    wanted = [s for s in samples if s.crop and s.split is Split.TRAIN and not s.plates[0].text]
+    if not wanted:
+        raise DataError(f"{data}: every cut-out of split train has a text; nothing to do")
+    held_out = {p.text for s in samples if s.split is not Split.TRAIN for p in s.plates}
+    found = list(findings(wanted, readers, least))
+    kept = [finding for finding in found if finding.reading.text not in held_out]
+    rows = [
+        {
+            "image": relative(f.sample.path, data), "set": f.sample.dataset,
+            "text": f.reading.text, "rows": f.reading.rows,
+            "confidence": round(f.reading.confidence, 4),
+        }
+        for f in kept
+    ]
+    _write(out, rows, kept, lambda f: f"{f.reading.text}  {f.reading.confidence:.2f}")
+    _tell(wanted, kept)
+    print(f"{len(found) - len(kept)} more left out: plates of calib, dev or val have their text")
+    return len(kept)
+
+
+def write_suspects(data: Path, readers: Sequence[Read], out: Path, least: float) -> int:
+    """List the labelled cut-outs of every split whose readings agree on another text than the
+    label; returns how many.
+
+    A reader may have learnt a wrong label of split train by heart; then it is not found.
+
+    Raises:
+        UsageError: ``least`` is no probability. DataError: no cut-out has a text.
+        OutputError: ``out`` cannot be written.
+    """
+    _check(out, least)
+    wanted = [s for s in read(data) if s.crop and s.plates[0].text]
+    if not wanted:
+        raise DataError(f"{data}: no cut-out has a text; nothing to do")
+    found = [f for f in findings(wanted, readers, least) if f.reading.text != f.label]
+    rows = [
+        {
+            "image": relative(f.sample.path, data), "set": f.sample.dataset,
+            "split": f.sample.split, "text": f.label, "read": f.reading.text,
+            "confidence": round(f.reading.confidence, 4),
+        }
+        for f in found
+    ]
+    _write(out, rows, found, lambda f: f"{f.label} > {f.reading.text}")
+    _tell(wanted, found)
+    return len(found)
+
+
+def relative(path: Path, data: Path) -> str:
+    """A picture's path as the lists have it: relative to the data's folder."""
+    return Path(os.path.relpath(path, data if data.is_dir() else data.parent)).as_posix()
+
+
+def with_pseudo(samples: Iterable[Sample], data: Path, pseudo: Path) -> Iterator[Sample]:
+    """``samples`` of ``data``; the train cut-outs without a text that ``pseudo`` lists have its
+    text and rows, and belong to the set that they are the untexted part of.
+
+    Raises:
+        DataError: ``pseudo`` cannot be read or lists what is no such cut-out.
+    """
+    texts = _load(pseudo)
+    for sample in samples:
+        untexted = sample.crop and sample.split is Split.TRAIN and not sample.plates[0].text
+        known = texts.pop(relative(sample.path, data), None) if untexted else None
+        if known is not None:
+            plate = dataclasses.replace(sample.plates[0], text=known[0], rows=known[1])
+            name = sample.dataset.removesuffix(UNTEXTED)
+            sample = dataclasses.replace(sample, plates=(plate,), dataset=name)
+        yield sample
+    if texts:
+        raise DataError(
+            f"{pseudo}: {len(texts)} listed pictures, such as {next(iter(texts))}, are no train "
+            f"cut-outs without a text in {data}; list them anew with python -m training pseudo"
+        )
+
+
+def _load(path: Path) -> dict[str, tuple[str, int | None]]:
+    """Picture → text and rows, of a list that :func:`write_pseudo` wrote."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}; give a list of pseudo-labels") from error
+    texts = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            image, text, rows = row["image"], row["text"], row["rows"]
+            if not fits(text) or rows not in (None, 1, 2):
+                raise ValueError(f"text {text!r}, rows {rows!r}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}:{number}: {type(error).__name__}: {error}; a row needs image, "
+                            "text of our alphabet, and rows 1, 2 or null") from error
+        texts[image] = (text, rows)
+    return texts
+
+
+def _check(out: Path, least: float) -> None:
+    """What would be a pity to find out after the reading."""
+    if not 0 <= least <= 1:
+        raise UsageError(f"--least {least}: a confidence is 0 to 1")
+    if out.suffix == ".png":
+        raise UsageError(f"--out {out}: the contact sheet gets this name; end it in .jsonl")
+    if not out.parent.is_dir():
+        raise OutputError(f"--out {out}: its folder does not exist; make it first")
+
+
+def _write(
+    out: Path, rows: list[dict[str, object]], found: list[Finding],
+    caption: Callable[[Finding], str],
+) -> None:
+    """The rows as JSON lines, and beside them a sheet of :data:`SHOWN` random ones."""
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    out.write_text("".join(lines), "utf-8")
+    count = min(SHOWN, len(found))
+    chosen = np.random.default_rng(0).choice(len(found), count, replace=False) if count else []
+    cells = [
+        captioned(letterbox(image, *_CELL)[0], caption(found[index]))
+        for index in sorted(chosen)
+        for _, image in _pictures([found[index].sample])
+    ]
+    if cells:
+        save(grid(cells, _COLUMNS), out.with_suffix(".png"))
+
+
+def _tell(wanted: list[Sample], found: list[Finding]) -> None:
+    """How many of how many, per set."""
+    every = Counter(sample.dataset for sample in wanted)
+    kept = Counter(finding.sample.dataset for finding in found)
+    for name in sorted(every):
+        print(f"{name:24}{kept[name]:6} of {every[name]}")
+    print(f"{'all':24}{len(found):6} of {len(wanted)}")

@@ -15,21 +15,21 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
-from drawn import build_data  # noqa: E402
+from drawn import build_data
 
-from alpr_edge.data import read  # noqa: E402
-from alpr_edge.data.sample import Split  # noqa: E402
-from alpr_edge.errors import DataError, ExitCode, ModelError  # noqa: E402
-from alpr_edge.types import Reading  # noqa: E402
-from training import finetune as module  # noqa: E402
-from training import plots  # noqa: E402
-from training.__main__ import main  # noqa: E402
-from training.checkpoint import data_hash, load_weights, save_weights  # noqa: E402
-from training.detector import train as detector  # noqa: E402
-from training.finetune import divide, finetune, is_dev  # noqa: E402
-from training.reader import train as reader  # noqa: E402
-from training.reader.data import batches, some_of_each_set  # noqa: E402
-from training.reader.model import reader_tiny  # noqa: E402
+from alpr_edge.data import read
+from alpr_edge.data.sample import Split
+from alpr_edge.errors import DataError, ExitCode, ModelError
+from alpr_edge.types import Reading
+from training import finetune as module
+from training import plots
+from training.__main__ import main
+from training.checkpoint import data_hash, load_weights, save_weights
+from training.detector import train as detector
+from training.finetune import divide, finetune, is_dev
+from training.reader import train as reader
+from training.reader.data import batches, some_of_each_set
+from training.reader.model import reader_tiny
 
 
 def plates_csv(folder: Path, texts: list[str], split: str = "") -> Path:

@@ -11,14 +11,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.data import Split, read  # noqa: E402
-from alpr_edge.errors import DataError, ExitCode, ModelError  # noqa: E402
-from alpr_edge.geometry import rectify, whole  # noqa: E402
-from alpr_edge.reader import decode_logits  # noqa: E402
-from alpr_edge.types import Reading  # noqa: E402
-from training.__main__ import main  # noqa: E402
-from training.checkpoint import save_weights  # noqa: E402
-from training.pseudo import (  # noqa: E402
+from alpr_edge.data import Split, read
+from alpr_edge.errors import DataError, ExitCode, ModelError
+from alpr_edge.geometry import rectify, whole
+from alpr_edge.reader import decode_logits
+from alpr_edge.types import Reading
+from training.__main__ import main
+from training.checkpoint import save_weights
+from training.pseudo import (
     VIEWS,
     agreed,
     findings,
@@ -28,8 +28,8 @@ from training.pseudo import (  # noqa: E402
     write_pseudo,
     write_suspects,
 )
-from training.reader.data import load_plates  # noqa: E402
-from training.reader.model import IGNORE, reader_tiny  # noqa: E402
+from training.reader.data import load_plates
+from training.reader.model import IGNORE, reader_tiny
 
 
 def reading(text: str, confidence: float = 0.95, rows: int = 1) -> Reading:

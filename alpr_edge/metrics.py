@@ -19,6 +19,10 @@ from alpr_edge.data.sample import PlateTruth, Sample, policy
 from alpr_edge.decode import box_iou
 from alpr_edge.types import Detection, Plate, Quad
 
+FALSE_PER_PICTURE = 0.5
+"""False detections that may go to the reader, on average: about 2 ms a picture."""
+SCORES = tuple(round(0.2 + 0.02 * step, 2) for step in range(31))
+"""Score thresholds to choose from."""
 IOU_FOUND, IOU_TIGHT = 0.5, 0.7
 """Least overlap of a plate that is found, and found tightly (on sets of tight boxes only)."""
 IOUS_MEAN = tuple(step / 100 for step in range(50, 100, 5))
@@ -237,6 +241,25 @@ def match_frame(frame: FrameResult, iou: float) -> NDArray[np.int64]:
         np.array([t.box for t in frame.sample.plates], np.float64).reshape(-1, 4),
         iou,
     )
+
+
+def at_least(frame: FrameResult, score: float) -> FrameResult:
+    """The frame with only the detections of at least that confidence."""
+    kept = [d for d in frame.detections if d.confidence >= score]
+    return FrameResult(sample=frame.sample, detections=kept)
+
+
+def sure_threshold(frames: Sequence[FrameResult]) -> float:
+    """The lowest of :data:`SCORES` that leaves at most :data:`FALSE_PER_PICTURE` false detections a
+    completely annotated frame; the highest where none does or no frame is complete.
+
+    A missed plate is lost, a false one costs one reading and then shows by its text's confidence.
+    """
+    for score in SCORES:
+        sure = [at_least(frame, score) for frame in frames]
+        if detection_rates(sure, IOU_FOUND).false_per_picture.value <= FALSE_PER_PICTURE:
+            return score
+    return SCORES[-1]
 
 
 def plates_found(frames: Iterable[FrameResult], iou: float) -> list[bool]:

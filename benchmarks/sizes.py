@@ -33,9 +33,6 @@ from benchmarks import isa, machine
 from benchmarks.accuracy import WIDE_PLATE, load
 from benchmarks.stages import NullReader, load_scenes
 
-FALSE_PER_PICTURE = 0.25
-"""False detections per completely annotated picture at which the sizes are compared."""
-SCORES = tuple(round(0.3 + 0.01 * step, 2) for step in range(60))
 RUNS = 100
 WARM_UP = 5
 
@@ -53,10 +50,8 @@ def recalls(data: Path, split: str, detectors: Sequence[PlateDetector]) -> list[
 
 def row(results: Sequence[FrameResult]) -> dict[str, Any]:
     """The figures of one detector at its lowest threshold that is sure enough."""
-    threshold, results = next(
-        (score, sure) for score in SCORES
-        if false_rate(sure := above(results, score)) <= FALSE_PER_PICTURE or score == SCORES[-1]
-    )
+    threshold = metrics.sure_threshold(results)
+    results = [metrics.at_least(frame, threshold) for frame in results]
     complete = [frame for frame in results if frame.sample.complete]
     bins = metrics.recall_by_width(results)
     wide = metrics.recall_by_width(results, (WIDE_PLATE, math.inf))
@@ -73,21 +68,6 @@ def row(results: Sequence[FrameResult]) -> dict[str, Any]:
         "precision": _rate(rates.precision),
         "corner_median": corners.value,
     }
-
-
-def above(results: Sequence[FrameResult], score: float) -> list[FrameResult]:
-    """The results with only the detections of at least that confidence."""
-    return [
-        FrameResult(sample=r.sample, detections=[d for d in r.detections if d.confidence >= score])
-        for r in results
-    ]
-
-
-def false_rate(results: Sequence[FrameResult]) -> float:
-    """False detections per completely annotated picture; 0 without such pictures."""
-    complete = [frame for frame in results if frame.sample.complete]
-    rate = metrics.detection_rates(complete, metrics.IOU_FOUND).false_per_picture
-    return rate.value if rate.n else 0.0
 
 
 def _rate(rate: Rate) -> dict[str, Any]:
@@ -142,7 +122,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if code is not None:
         return code
     detectors = [
-        PlateDetector(folder, threads=options.threads, min_score=SCORES[0])
+        PlateDetector(folder, threads=options.threads, min_score=metrics.SCORES[0])
         for folder in options.detectors
     ]
     rows = recalls(options.data, options.split, detectors)
@@ -152,8 +132,9 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         one["ms"] = ms
     facts = (
         f"{machine.facts()['cpu']}, isa {isa.verify_isa(options.isa)}, {options.threads} threads; "
-        f"recall at IoU > {metrics.IOU_FOUND:g} on {options.split} at {FALSE_PER_PICTURE:g} false "
-        f"detections per picture, plate width in a {metrics.FRAME_WIDTH}-pixel frame; FP32."
+        f"recall at IoU > {metrics.IOU_FOUND:g} on {options.split} at "
+        f"{metrics.FALSE_PER_PICTURE:g} false detections per picture, plate width in a "
+        f"{metrics.FRAME_WIDTH}-pixel frame; FP32."
     )
     print(markdown(rows, facts))
     if options.out:

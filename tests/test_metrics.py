@@ -225,3 +225,19 @@ def test_end_to_end_leaves_out_plates_of_unknown_text():
 def test_a_truth_longer_than_the_slots_counts_as_wrong():
     truths = sample(UNIT, texts=("ABCDEFGHIJK",)).plates
     assert metrics.end_to_end_hits(truths, [plate(UNIT, "ABCDEFGHIJ")]) == [False]
+
+
+def test_the_sure_threshold_by_hand():
+    """One false detection of 0.61 in two frames is 0.5 a frame; one more, of 0.45, is too much."""
+    def seen(*scores: float) -> FrameResult:
+        sample = Sample(path=Path("a.png"), dataset="drawn", split=Split.DEV, width=9, height=9,
+                        plates=())
+        quad = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+        return FrameResult(sample=sample, detections=[
+            Detection(box=(0.0, 0.0, 1.0, 1.0), corners=quad, confidence=score) for score in scores
+        ])
+
+    frames = [seen(0.61, 0.45), seen()]
+    assert metrics.sure_threshold(frames) == 0.46
+    assert metrics.sure_threshold([seen(0.95)]) == metrics.SCORES[-1]
+    assert [d.confidence for d in metrics.at_least(frames[0], 0.5).detections] == [0.61]

@@ -56,7 +56,6 @@ def test_no_report_or_a_broken_one_is_told(tmp_path):
         results.load(tmp_path)
 
 
-@pytest.mark.skipif(not results.REPORTS.is_dir(), reason="no reports in docs/results")
 def test_documents_are_those_of_the_committed_reports():
     reports = results.load(results.REPORTS)
     assert results.DOCUMENT.read_text("utf-8") == results.document(reports)

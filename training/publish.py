@@ -18,10 +18,10 @@ from alpr_edge.alphabet import encode
 from alpr_edge.data import read
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import OutputError
-from alpr_edge.metrics import FrameResult, detection_rates
+from alpr_edge.metrics import FrameResult, sure_threshold
 from alpr_edge.reader import decode_logits
 from training.checkpoint import load_weights, save_weights
-from training.detector.evaluate import at_least, detect, load_frames
+from training.detector.evaluate import detect, load_frames
 from training.detector.model import Detector
 from training.networks import build
 from training.reader.data import PlateItem, evaluation_plates, plain
@@ -31,9 +31,7 @@ BEST = "best.safetensors"
 TEMPERATURES = np.round(np.geomspace(0.5, 4.0, 43), 3)
 LOST = 0.005
 """Share of the right reads that may fall below the confidence threshold."""
-FALSE_PER_PICTURE = 0.5
-"""False detections that may go to the reader, on average: 0.5 are about 2 ms a picture."""
-THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.02), 2)
+
 
 
 def publish(run_dir: Path, target: Path, data: Path) -> dict[str, Any]:
@@ -94,19 +92,8 @@ def fit_confidence(model: nn.Module, items: list[PlateItem]) -> dict[str, float]
 
 
 def choose_threshold(model: nn.Module, data: Path) -> float:
-    """The lowest score threshold that makes at most :data:`FALSE_PER_PICTURE` false detections (IoU
-    0.5) on the complete dev frames.
-
-    A missed plate is lost, a false one costs one reading and then shows by its text's confidence.
-    """
-    frames = [
+    """:func:`alpr_edge.metrics.sure_threshold` on the dev frames."""
+    return sure_threshold([
         FrameResult(sample=sample, detections=detect(model, image))
-        for sample, image in load_frames(data, Split.DEV) if sample.complete
-    ]
-
-    def false(threshold: float) -> float:
-        sure = [at_least(frame, threshold) for frame in frames]
-        return detection_rates(sure, 0.5).false_per_picture.value
-
-    enough = (float(t) for t in THRESHOLDS if false(float(t)) <= FALSE_PER_PICTURE)
-    return next(enough, float(THRESHOLDS[-1]))
+        for sample, image in load_frames(data, Split.DEV)
+    ])

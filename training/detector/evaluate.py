@@ -15,7 +15,13 @@ from alpr_edge.data.sample import Sample, Split
 from alpr_edge.decode import grid, select
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import as_quad, letterbox
-from alpr_edge.metrics import FrameResult, corner_errors, detection_rates, measures_tightly
+from alpr_edge.metrics import (
+    FrameResult,
+    at_least,
+    corner_errors,
+    detection_rates,
+    measures_tightly,
+)
 from alpr_edge.types import Detection, Image
 
 HEIGHT, WIDTH = 384, 640
@@ -63,12 +69,6 @@ def figures(frames: Sequence[FrameResult]) -> dict[str, float]:
         "corner_median": corners,
         "score": precision_all - corners,
     }
-
-
-def at_least(frame: FrameResult, lowest: float) -> FrameResult:
-    """The frame with only the detections of at least that confidence."""
-    kept = [d for d in frame.detections if d.confidence >= lowest]
-    return FrameResult(sample=frame.sample, detections=kept)
 
 
 def load_frames(root: Path, split: Split) -> list[tuple[Sample, Image]]:

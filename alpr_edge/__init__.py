@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         LibraryError,
         ModelError,
         OutputError,
+        StaleTuning,
         UsageError,
     )
     from alpr_edge.images import load_image
@@ -35,7 +36,7 @@ _HOMES = {
     "detector": ("PlateDetector",),
     "errors": (
         "AlprEdgeError", "DataError", "ExitCode", "ImageError", "LibraryError", "ModelError",
-        "OutputError", "UsageError",
+        "OutputError", "StaleTuning", "UsageError",
     ),
     "images": ("load_image",),
     "pipeline": ("ALPR", "Result"),
@@ -47,7 +48,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "ALPR", "AlprEdgeError", "DataError", "Detection", "DetectorLike", "ExitCode", "ImageError",
     "LibraryError", "ModelError", "OutputError", "Plate", "PlateDetector", "PlateReader",
-    "ReaderLike", "Reading", "Result", "UsageError", "__version__", "load_image",
+    "ReaderLike", "Reading", "Result", "StaleTuning", "UsageError", "__version__", "load_image",
 ]
 
 

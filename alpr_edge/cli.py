@@ -1,16 +1,20 @@
-"""The command ``alpr-edge``: ``read`` pictures, ``inspect`` a model."""
+"""The command ``alpr-edge``: ``read`` pictures, ``inspect`` models, ``tune`` for this device."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alpr_edge import __version__
-from alpr_edge.errors import AlprEdgeError, ExitCode, ImageError, OutputError
+from alpr_edge.errors import AlprEdgeError, ExitCode, ImageError, StaleTuning, UsageError
+from alpr_edge.picks import MODELS, PRECISIONS
 
 if TYPE_CHECKING:
     from alpr_edge.output import Writer
@@ -47,12 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def read(options: argparse.Namespace) -> ExitCode:
     """Read pictures and write one record each; an unreadable one does not stop the others."""
     from alpr_edge import budget
+    from alpr_edge.annotated import AnnotatedFolder
     from alpr_edge.inputs import find_pictures
     from alpr_edge.output import FORMATS
 
     files = find_pictures(options.paths)
-    annotated = _folder(options.save_annotated)
-    alpr = _alpr(options)
+    annotated = AnnotatedFolder(options.save_annotated) if options.save_annotated else None
+    with _warnings_said():
+        alpr = _alpr(options)
     writer = FORMATS[options.format](sys.stdout)
     timings = []
     failed = interrupted = False
@@ -62,7 +68,7 @@ def read(options: argparse.Namespace) -> ExitCode:
             if result is not None:
                 timings.append((result.ms, result.read))
                 if annotated:
-                    _save_annotated(annotated, file, result)
+                    annotated.save(file, result)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -79,11 +85,41 @@ def read(options: argparse.Namespace) -> ExitCode:
 
 
 def inspect(options: argparse.Namespace) -> ExitCode:
-    """Print what a model says about itself, and the chain of models it was made from."""
-    from alpr_edge.inspection import describe
+    """Print what a model says about itself and what it was made from; without a model, what the
+    shipped models are and which are chosen here."""
+    from alpr_edge.inspection import describe, describe_models
     from alpr_edge.manifest import load
+    from alpr_edge.tuning import Chooser
 
-    print(describe(load(options.model)))
+    if options.model is not None:
+        print(describe(load(options.model)))
+        return ExitCode.OK
+    with _warnings_said():
+        print(describe_models(Chooser()))
+    return ExitCode.OK
+
+
+def tune(options: argparse.Namespace) -> ExitCode:
+    """Time the shipped variants on this device, print the table and store the choice."""
+    from alpr_edge import tune, tuning
+    from alpr_edge.cpu import BUSY, load_average, this_cpu
+    from alpr_edge.inputs import find_pictures
+    from alpr_edge.output import print_table
+
+    path = options.out or tuning.config_path()
+    if path is None:
+        raise UsageError(f"{tuning.VARIABLE} is empty: name the file to write with --out")
+    files = find_pictures(options.paths) if options.paths else []
+    if (load := load_average()) > BUSY:
+        _say(f"other programs are running (load average {load:.1f}): the times will not be true")
+    with _tuning_bar() as progress:
+        timings, chosen = tune.tune(
+            MODELS, this_cpu(), files, options.seconds,
+            any_size=options.any_size, progress=progress,
+        )
+    print_table(tune.table(timings, chosen), sys.stdout)
+    tuning.save(tune.as_tuning(chosen, MODELS), path)
+    _say(f"stored in {path}; read and ALPR() follow it")
     return ExitCode.OK
 
 
@@ -117,48 +153,10 @@ def _alpr(options: argparse.Namespace) -> ALPR:
         models=options.models,
         detector=WholePicture() if options.crops else None,
         threads=options.threads,
+        precision=options.precision,
         min_confidence=0.0 if options.crops and least is None else least,
         min_detection=options.min_detection,
     )
-
-
-class _Annotated:
-    """A folder of annotated pictures, each name used once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._used: set[str] = set()
-
-    def path(self, file: str) -> Path:
-        stem = Path(file).stem
-        name, number = stem, 1
-        while name in self._used:
-            number += 1
-            name = f"{stem}-{number}"
-        self._used.add(name)
-        return self.folder / f"{name}.jpg"
-
-
-def _folder(path: str | None) -> _Annotated | None:
-    if path is None:
-        return None
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"folder {path} cannot be made: {error.strerror}") from error
-    return _Annotated(Path(path))
-
-
-def _save_annotated(annotated: _Annotated, file: str, result: Result) -> None:
-    from alpr_edge._cv2 import cv2
-    from alpr_edge.draw import draw_plates
-
-    path = annotated.path(file)
-    _, data = cv2.imencode(".jpg", draw_plates(result.image, result.plates))
-    try:
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _progress(files: Sequence[str], output: str) -> Iterator[str]:
@@ -176,6 +174,31 @@ def _progress(files: Sequence[str], output: str) -> Iterator[str]:
         yield from progress.track(files, description="reading")
 
 
+@contextlib.contextmanager
+def _tuning_bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, where somebody looks at it; called with what is done, and of how much."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("tuning", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def _warnings_said() -> Iterator[None]:
+    """Each warning within as one line of ours."""
+    with warnings.catch_warnings(
+        record=True, action="always", category=StaleTuning
+    ) as caught:
+        try:
+            yield
+        finally:
+            for warning in caught:
+                _say(str(warning.message))
+
+
 def _say(message: str) -> None:
     print(f"alpr-edge: {message}", file=sys.stderr)
 
@@ -189,6 +212,13 @@ def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not within 0..1")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no time; give seconds above 0")
     return value
 
 
@@ -222,7 +252,12 @@ def _parser() -> argparse.ArgumentParser:
         help="leave out detections that are less certain (0..1, default: the model's own)",
     )
     command.add_argument("--threads", type=_count, metavar="N", help="CPU threads to use")
-    command.add_argument("--models", metavar="DIR", help="folder with detector/ and reader/")
+    command.add_argument("--models", metavar="DIR", help="models folder (default: the shipped one)")
+    command.add_argument(
+        "--precision", choices=PRECISIONS,
+        help="auto: the models picked for this CPU, fp32: not quantized, int8: quantized "
+        "(default: what tune stored, else auto)",
+    )
     command.add_argument(
         "--crops", action="store_true", help="the pictures are plate cut-outs: read one plate each"
     )
@@ -230,7 +265,35 @@ def _parser() -> argparse.ArgumentParser:
         "--verdict", action="store_true", help="say whether the time budget was met; if not, exit 1"
     )
 
-    command = commands.add_parser("inspect", help="print a model's manifest and its ancestors")
+    command = commands.add_parser("inspect", help="print what a model, or the shipped ones, are")
     command.set_defaults(run=inspect)
-    command.add_argument("model", metavar="MODEL", help="model folder or manifest file")
+    command.add_argument(
+        "model", metavar="MODEL", nargs="?",
+        help="model folder or manifest file: its manifest and ancestors (default: the shipped "
+        "variants, those chosen on this CPU, and why)",
+    )
+
+    command = commands.add_parser(
+        "tune", help="measure the shipped models on this device and store the fastest choice",
+        description="Time every shipped variant that is right on this CPU with 1 to all threads "
+        "and store the fastest. Streams are not tuned: one picture is read at a time.",
+    )
+    command.set_defaults(run=tune)
+    command.add_argument(
+        "paths", nargs="*", metavar="PATH", help="picture, folder or pattern (default: the demo "
+        "pictures of the repository, or a drawn one)",
+    )
+    command.add_argument(
+        "--seconds", type=_seconds, default=60.0, metavar="S", help="time to measure (default: 60)"
+    )
+    command.add_argument(
+        "--any-size", action="store_true",
+        help="allow detectors of another input size than the CPU's pick; a smaller one finds fewer "
+        "small plates",
+    )
+    command.add_argument(
+        "--out", type=Path, metavar="FILE",
+        help="file to store the choice in (default: ALPR_EDGE_CONFIG, else alpr-edge/tune.json in "
+        "XDG_CONFIG_HOME or ~/.config)",
+    )
     return parser

@@ -7,6 +7,8 @@
     ├── ModelError          model missing, corrupt, wrong hash or schema       exit 3
     ├── OutputError         a result that cannot be written                    exit 4
     └── LibraryError        a library this machine cannot load                 exit 3
+
+A configuration that no longer fits is a warning, :class:`StaleTuning`: the work goes on without.
 """
 
 from __future__ import annotations
@@ -71,3 +73,7 @@ class LibraryError(AlprEdgeError):
     """A library (OpenCV, OpenVINO) that this machine cannot load."""
 
     exit_code = ExitCode.MODEL
+
+
+class StaleTuning(UserWarning):
+    """What ``alpr-edge tune`` stored is ignored: the CPU, a version or the models changed."""

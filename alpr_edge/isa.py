@@ -13,22 +13,50 @@ whose names do not say. So a time at ``avx2`` can be better than such a CPU's.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from alpr_edge.errors import LibraryError, UsageError
 
-NATIVE = "native"
-CAPS = {"avx2": ("AVX2", "Intel AVX2")}
-"""Name of a cap → (value of the variable, what oneDNN then says, on AMD as well)."""
-ISAS = (NATIVE, *CAPS)
-"""What ``--isa`` takes."""
 
-_CAP_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cap:
+    """A target: the value of oneDNN's variable, what oneDNN then says (on AMD as well), and the
+    flags of /proc/cpuinfo that a CPU must have to execute it."""
+
+    variable: str
+    onednn: str
+    flags: frozenset[str]
+
+
+NATIVE = "native"
+_AVX2 = Cap("AVX2", "Intel AVX2", frozenset({"avx2", "fma"}))
+_AVX512_FLAGS = _AVX2.flags | {"avx512f", "avx512bw", "avx512vl", "avx512dq"}
+CAPS = {
+    "zen2": _AVX2,
+    "avx2": _AVX2,
+    "n100": Cap("AVX2_VNNI", "Intel AVX2 with Intel DL Boost", _AVX2.flags | {"avx_vnni"}),
+    "avx512": Cap(
+        "AVX512_CORE", "Intel AVX-512 with AVX512BW, AVX512VL, and AVX512DQ extensions",
+        _AVX512_FLAGS,
+    ),
+    "avx512_vnni": Cap(
+        "AVX512_CORE_VNNI", "Intel AVX-512 with Intel DL Boost", _AVX512_FLAGS | {"avx512_vnni"}
+    ),
+}
+"""The one table of targets; ``zen2`` (Ryzen 4000U, 5700U) and ``avx2`` are the same cap."""
+ISAS = (NATIVE, *CAPS)
+"""What ``--isa`` and ``--target`` take; ``native`` is this CPU without a cap."""
+
+CAP_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""oneDNN obeys the first that is not empty, in upper or lower case."""
 _ISA_LINE = re.compile(r"^onednn_verbose,.*\bcpu,isa:(.+)$", re.MULTILINE)
+CPU_INFO = Path("/proc/cpuinfo")
 _PROBE = """
 import numpy as np, openvino
 from openvino import opset8 as ops
@@ -41,17 +69,53 @@ openvino.Core().compile_model(model, "CPU", hints)([np.ones((1, 8, 16, 16), np.f
 """
 
 
+def cpu_fact(key: str, info: Path = CPU_INFO) -> str | None:
+    """What Linux tells of the first CPU under ``key``, empty where it says nothing of it; None
+    where there is no /proc/cpuinfo."""
+    if not info.exists():
+        return None
+    lines = info.read_text("utf-8", errors="replace").splitlines()
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for name, _, value in pairs if name.strip() == key), "")
+
+
+def cpu_flags(info: Path = CPU_INFO) -> frozenset[str] | None:
+    """What this CPU can execute, as Linux tells it; None where there is no /proc/cpuinfo."""
+    flags = cpu_fact("flags", info)
+    return None if flags is None else frozenset(flags.split())
+
+
+def missing_flags(isa: str) -> list[str]:
+    """The flags that ``isa`` needs and this CPU lacks; none for ``native`` or where the CPU's flags
+    cannot be told (then oneDNN's own word decides, :func:`verify_isa`).
+
+    Raises:
+        UsageError: ``isa`` is none of :data:`ISAS`.
+    """
+    check_known(isa)
+    flags = cpu_flags()
+    return [] if isa == NATIVE or flags is None else sorted(CAPS[isa].flags - flags)
+
+
+def check_known(isa: str) -> None:
+    """
+    Raises:
+        UsageError: ``isa`` is none of :data:`ISAS`.
+    """
+    if isa not in ISAS:
+        raise UsageError(f"instruction set {isa!r} is unknown; allowed are {', '.join(ISAS)}")
+
+
 def capped_environment(isa: str) -> dict[str, str]:
     """The environment of this process with oneDNN capped to ``isa``; ``native`` lifts any cap.
 
     Raises:
         UsageError: ``isa`` is none of :data:`ISAS`.
     """
-    if isa not in ISAS:
-        raise UsageError(f"instruction set {isa!r} is unknown; allowed are {', '.join(ISAS)}")
-    environment = {k: v for k, v in os.environ.items() if k not in _CAP_VARIABLES}
+    check_known(isa)
+    environment = {k: v for k, v in os.environ.items() if k not in CAP_VARIABLES}
     if isa in CAPS:
-        environment[_CAP_VARIABLES[0]] = CAPS[isa][0]
+        environment[CAP_VARIABLES[0]] = CAPS[isa].variable
     return environment
 
 
@@ -80,14 +144,19 @@ def verify_isa(isa: str) -> str:
     """Prove in a child process that ``isa`` takes effect; returns oneDNN's own name of it.
 
     Raises:
-        UsageError: ``isa`` is unknown.
+        UsageError: ``isa`` is unknown, or this CPU cannot execute it.
         LibraryError: the cap is not effective on this machine, or that cannot be told.
     """
+    if missing := missing_flags(isa):
+        raise UsageError(
+            f"this CPU cannot execute {isa}: it lacks {', '.join(missing)}; use {NATIVE} or a "
+            "target that it has, or a machine that has these"
+        )
     found = onednn_isa(capped_environment(isa))
-    if isa in CAPS and found != CAPS[isa][1]:
+    if isa in CAPS and found != CAPS[isa].onednn:
         raise LibraryError(
-            f"--isa {isa} is not effective: oneDNN says {found!r} instead of {CAPS[isa][1]!r} with "
-            f"{_CAP_VARIABLES[0]}={CAPS[isa][0]}; use --isa {NATIVE} or another OpenVINO build"
+            f"{isa} is not effective: oneDNN says {found!r} instead of {CAPS[isa].onednn!r} with "
+            f"{CAP_VARIABLES[0]}={CAPS[isa].variable}; use {NATIVE} or another OpenVINO build"
         )
     return found
 
@@ -95,4 +164,4 @@ def verify_isa(isa: str) -> str:
 def is_effective(isa: str) -> bool:
     """Whether this process already has the environment of :func:`capped_environment`."""
     environment = capped_environment(isa)
-    return all(os.environ.get(name) == environment.get(name) for name in _CAP_VARIABLES)
+    return all(os.environ.get(name) == environment.get(name) for name in CAP_VARIABLES)

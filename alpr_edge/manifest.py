@@ -10,14 +10,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import types
 import typing
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
+from alpr_edge import strict
 from alpr_edge.errors import ModelError
 
 SCHEMA = 1
@@ -26,6 +26,9 @@ READABLE_FROM = "0.1.0"
 FILENAME, MODEL_XML, MODEL_BIN = "manifest.json", "model.xml", "model.bin"
 
 Task = Literal["detector", "reader"]
+"""A network that is a stage of the runtime."""
+AnyTask = Literal[Task, "pipeline"]
+"""A pipeline is both in one graph (docs/optimize.md, One graph): no stage, but a model folder."""
 Precision = Literal["FP32", "FP16", "INT8"]
 
 
@@ -73,6 +76,15 @@ class ReaderDecode:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class PipelineDecode:
+    """The trained networks that one graph was made from. The reader's ``decode`` holds for the
+    graph's logits; the detector's is inside the graph."""
+
+    detector: Manifest
+    reader: Manifest
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Metric:
     """One measured figure: ``value``, as a share ``k`` of ``n``, on ``split``, by ``command``."""
 
@@ -95,7 +107,7 @@ class Manifest:
     """
 
     name: str
-    task: Task
+    task: AnyTask
     version: str
     licence: str
     created: str
@@ -103,7 +115,7 @@ class Manifest:
     precision: Precision
     input: InputSpec
     outputs: tuple[OutputSpec, ...]
-    decode: DetectorDecode | ReaderDecode
+    decode: DetectorDecode | PipelineDecode | ReaderDecode
     files: dict[str, str]
     schema: int = SCHEMA
     readable_from: str = READABLE_FROM
@@ -114,6 +126,17 @@ class Manifest:
     trained_on: tuple[str, ...] = ()
     parent: str | None = None
     ancestors: tuple[Manifest, ...] = ()
+
+    @property
+    def stage(self) -> Task:
+        """``task`` of a stage.
+
+        Raises:
+            ModelError: the model is a pipeline.
+        """
+        if self.task == "pipeline":
+            raise ModelError(f"model {self.name!r} is a pipeline; here a single stage is needed")
+        return self.task
 
     @property
     def detector_decode(self) -> DetectorDecode:
@@ -136,6 +159,22 @@ class Manifest:
         if not isinstance(self.decode, ReaderDecode):
             raise ModelError(f"model {self.name!r} is a {self.task}; here a reader is needed")
         return self.decode
+
+    @property
+    def pipeline_decode(self) -> PipelineDecode:
+        """``decode`` of a pipeline.
+
+        Raises:
+            ModelError: the model is no pipeline.
+        """
+        if not isinstance(self.decode, PipelineDecode):
+            raise ModelError(f"model {self.name!r} is a {self.task}; here a pipeline is needed")
+        return self.decode
+
+
+_DECODES: dict[AnyTask, type] = {
+    "detector": DetectorDecode, "reader": ReaderDecode, "pipeline": PipelineDecode,
+}
 
 
 def derive(parent: Manifest, **changes: Any) -> Manifest:
@@ -208,13 +247,13 @@ def load(path: Path | str, *, verify: bool = True) -> Manifest:
     path = Path(path)
     path = path / FILENAME if path.is_dir() else path
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = strict.read_json(path)
     except FileNotFoundError:
         raise ModelError(
             f"no manifest at {path}; a model folder holds {MODEL_XML}, {MODEL_BIN}, {FILENAME}"
         ) from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON: {error}; get the model anew") from error
+    except strict.SchemaError as error:
+        raise ModelError(f"{error}; get the model anew") from error
     manifest = from_dict(data, path)
     if verify:
         verify_files(manifest, path)
@@ -238,9 +277,11 @@ def from_dict(data: Any, path: Path) -> Manifest:
         )
     if schema < 1:
         raise ModelError(f"{path}: manifest schema {schema}; schemas begin at 1")
-    manifest: Manifest = _build(Manifest, data, f"{path}: ")
-    expected = DetectorDecode if manifest.task == "detector" else ReaderDecode
-    if not isinstance(manifest.decode, expected):
+    try:
+        manifest: Manifest = strict.build(Manifest, data, f"{path}: ")
+    except strict.SchemaError as error:
+        raise ModelError(str(error)) from error
+    if not isinstance(manifest.decode, _DECODES[manifest.task]):
         raise ModelError(f"{path}: key 'decode' does not fit task {manifest.task!r}")
     _verify_chain(manifest, path)
     return manifest
@@ -274,52 +315,3 @@ def _verify_chain(manifest: Manifest, path: Path) -> None:
                 f"{path}: step {child.step!r} says parent {child.parent}, its ancestor is "
                 f"{expected}; the manifest was edited or a step is missing"
             )
-
-
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """``value`` (JSON) as type ``kind``; ``where`` ("file: key.") begins every error."""
-    if dataclasses.is_dataclass(kind):
-        return _build_dataclass(kind, value, where)
-    origin, args = get_origin(kind), get_args(kind)
-    if origin is types.UnionType:
-        return _build_union(args, value, where)
-    if origin is Literal and value in args:
-        return value
-    if origin is tuple and isinstance(value, list):
-        return tuple(_build(args[0], v, f"{where}{i}.") for i, v in enumerate(value))
-    if origin is dict and isinstance(value, dict):
-        return {k: _build(args[1], v, f"{where}{k}.") for k, v in value.items()}
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind in (int, str) and type(value) is kind:
-        return value
-    allowed = f"one of {args}" if origin is Literal else getattr(kind, "__name__", kind)
-    raise ModelError(f"{where.removesuffix('.')} is {value!r}; allowed: {allowed}")
-
-
-def _build_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    if value is None and types.NoneType in kinds:
-        return None
-    kinds = tuple(kind for kind in kinds if kind is not types.NoneType)
-    for kind in kinds[:-1]:  # the dataclass whose first field the value has
-        if isinstance(value, dict) and dataclasses.fields(kind)[0].name in value:
-            return _build(kind, value, where)
-    return _build(kinds[-1], value, where)
-
-
-def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise ModelError(f"{where.removesuffix('.')} is {value!r}; allowed: an object")
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    if unknown := value.keys() - fields.keys():
-        raise ModelError(
-            f"{where}unknown key {sorted(unknown)[0]!r}; schema {SCHEMA} knows {', '.join(fields)}"
-        )
-    required = {
-        name for name, field in fields.items()
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    }
-    if missing := required - value.keys():
-        raise ModelError(f"{where}key {sorted(missing)[0]!r} is missing")
-    hints = typing.get_type_hints(kind)
-    return kind(**{k: _build(hints[k], v, f"{where}{k}.") for k, v in value.items()})

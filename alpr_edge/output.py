@@ -135,8 +135,7 @@ class PlateTable:
     """A table for people, written at the end: file, plate, confidence, ms of each stage."""
 
     def __init__(self, stream: TextIO) -> None:
-        width = None if stream.isatty() else _PIPED_WIDTH
-        self._console = Console(file=stream, width=width, highlight=False)
+        self._stream = stream
         self._table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for name in ("file", "plate", "confidence"):
             self._table.add_column(name, overflow="fold")
@@ -157,10 +156,17 @@ class PlateTable:
 
     def close(self) -> None:
         """Print the table."""
-        with self._console.capture() as text:  # printing itself, rich would exit on a broken pipe
-            self._console.print(self._table)
-        self._console.file.write(text.get())
-        self._console.file.flush()
+        print_table(self._table, self._stream)
+
+
+def print_table(table: Table, stream: TextIO) -> None:
+    """Print a table as wide as the terminal, or as it needs where it goes elsewhere."""
+    width = None if stream.isatty() else _PIPED_WIDTH
+    console = Console(file=stream, width=width, highlight=False)
+    with console.capture() as text:  # printing itself, rich would exit on a broken pipe
+        console.print(table)
+    stream.write(text.get())
+    stream.flush()
 
 
 def _plain(text: str) -> str:

@@ -6,7 +6,6 @@ import dataclasses
 import os
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,11 @@ from alpr_edge.draw import draw_plates
 from alpr_edge.errors import UsageError
 from alpr_edge.images import check_image, load_image
 from alpr_edge.kind import plate_kind
+from alpr_edge.picks import Precision
 from alpr_edge.reader import PlateReader
 from alpr_edge.stages import Stage
+from alpr_edge.tuning import Chooser
 from alpr_edge.types import Detection, DetectorLike, Image, Plate, ReaderLike, Reading
-
-MODELS = Path(__file__).parent / "models"
-"""The models that the package ships."""
 
 Picture = Image | str | os.PathLike[str]
 
@@ -47,17 +45,24 @@ class ALPR:
     """Find and read the licence plates of a picture. One object serves one thread.
 
     Args:
-        models: folder with ``detector`` and ``reader``; None takes the shipped models.
+        models: a models folder (:mod:`alpr_edge.picks`); None takes the shipped models.
         detector: any object with ``predict(image) -> list[Detection]`` in place of the shipped one.
         reader: any object with ``predict(plates) -> list[Reading]`` in place of the shipped one.
         threads: CPU threads of one inference; None leaves it to OpenVINO.
+        precision: ``fp32`` takes models that are not quantized, ``int8`` quantized ones, ``auto``
+            those picked for this class of CPU.
         min_confidence: plates whose text is less certain are left out; None takes the model's own
             threshold (0 for a reader of your own), 0 keeps all.
         min_detection: detections less certain are left out; None takes the model's own threshold.
 
+    Without ``models``, ``threads`` and ``precision`` it follows what ``alpr-edge tune`` stored on
+    this device (:mod:`alpr_edge.tuning`); where that no longer fits, it warns ``StaleTuning`` and
+    does as without.
+
     Raises:
         ModelError: a model is missing, corrupt or not what its manifest says.
-        UsageError: an argument is out of range.
+        UsageError: an argument is out of range, the folder has no model of that precision, or the
+            stored tuning is corrupt.
     """
 
     def __init__(
@@ -67,17 +72,16 @@ class ALPR:
         detector: DetectorLike | None = None,
         reader: ReaderLike | None = None,
         threads: int | None = None,
+        precision: Precision | None = None,
         min_confidence: float | None = None,
         min_detection: float | None = None,
     ) -> None:
         for name, value in (("min_confidence", min_confidence), ("min_detection", min_detection)):
             if value is not None and not 0 <= value <= 1:
                 raise UsageError(f"{name} is {value}; allowed: 0..1")
-        folder = MODELS if models is None else Path(models)
-        self.detector: DetectorLike = detector or PlateDetector(
-            folder / "detector", threads=threads, min_score=min_detection
-        )
-        self.reader: ReaderLike = reader or PlateReader(folder / "reader", threads=threads)
+        chooser = Chooser(models=models, precision=precision, threads=threads)
+        self.detector: DetectorLike = detector or _detector(chooser, min_detection)
+        self.reader: ReaderLike = reader or _reader(chooser)
         if min_confidence is None:
             own = self.reader
             min_confidence = own.min_confidence if isinstance(own, PlateReader) else 0.0
@@ -124,6 +128,16 @@ class ALPR:
     def draw(frame: Image, plates: Sequence[Plate]) -> Image:
         """A copy of ``frame`` with the plates' outlines, texts and confidences drawn on it."""
         return draw_plates(check_image(frame), plates)
+
+
+def _detector(chooser: Chooser, min_score: float | None) -> PlateDetector:
+    setting = chooser.setting("detector")
+    return PlateDetector(setting.folder, threads=setting.threads, min_score=min_score)
+
+
+def _reader(chooser: Chooser) -> PlateReader:
+    setting = chooser.setting("reader")
+    return PlateReader(setting.folder, threads=setting.threads)
 
 
 def rectify_all(image: Image, detections: Sequence[Detection]) -> NDArray[np.uint8]:

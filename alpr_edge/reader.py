@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from alpr_edge import alphabet
+from alpr_edge import alphabet, ctc
 from alpr_edge.engine import Engine
 from alpr_edge.errors import ModelError
 from alpr_edge.types import Reading
 
 MAX_BATCH = 32
 """Plates of one inference; more are read in several, so that a crowd needs no more memory."""
-_EMPTY = {"logits": (0, alphabet.SLOTS, alphabet.CLASSES), "rows": (0, 2)}
+_EMPTY = {
+    "logits": (0, alphabet.SLOTS, alphabet.CLASSES), "ctc": (0, 1, alphabet.CLASSES),
+    "rows": (0, 2),
+}
 
 
 class PlateReader:
@@ -45,7 +48,7 @@ class PlateReader:
         return self.decode(self.infer(plates))
 
     def infer(self, plates: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """The graph's raw outputs: logits (N, 10, 75) and rows (N, 2); N may be 0."""
+        """The graph's raw outputs: logits (N, 10, 75), ctc (N, L, 75), rows (N, 2); N may be 0."""
         if len(plates) == 0:
             return {name: np.empty(shape, np.float32) for name, shape in _EMPTY.items()}
         batches = (plates[i : i + MAX_BATCH] for i in range(0, len(plates), MAX_BATCH))
@@ -58,29 +61,65 @@ class PlateReader:
         Raises:
             ModelError: the outputs hold something that is no finite number.
         """
-        logits = outputs["logits"]
-        if not np.isfinite(logits).all():
-            raise ModelError(f"{self.engine.folder}: logits are not finite; get the model anew")
+        for name in ("logits", "ctc"):
+            if not np.isfinite(outputs[name]).all():
+                raise ModelError(f"{self.engine.folder}: {name} not finite; get the model anew")
         rows = outputs["rows"].argmax(axis=-1) + 1
-        return decode_logits(logits, rows, self._temperature)
+        return decode_logits(outputs["logits"], outputs["ctc"], rows, self._temperature)
 
 
 def decode_logits(
-    logits: NDArray[np.float32], rows: NDArray[np.integer], temperature: float
+    logits: NDArray[np.float32], tokens: NDArray[np.float32], rows: NDArray[np.integer],
+    temperature: float,
 ) -> list[Reading]:
-    """Readings from logits (N, T, C) divided by ``temperature``, and row counts (N,)."""
-    scaled = logits.astype(np.float64) / temperature
-    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    probabilities = exponentials.max(axis=-1) / exponentials.sum(axis=-1)  # (N, T)
-    readings = []
-    for classes, best, count in zip(logits.argmax(axis=-1), probabilities, rows, strict=True):
-        text = alphabet.decode(classes)
-        readings.append(
-            Reading(
-                text=text,
-                confidence=float(best.prod()),
-                char_confidences=tuple(best[: len(text)].tolist()),
-                rows=int(count),
-            )
+    """Readings from the slots' logits (N, T, C) and the tokens' CTC logits (N, L, C), both divided
+    by ``temperature``, and row counts (N,).
+
+    Slots and tokens each spell a text. Where the two differ, the one with the greater product of
+    both probabilities is the answer, and its confidence is that of the slots times its share of
+    the two products.
+    """
+    slots = _log_softmax(logits / temperature)
+    return [
+        _reading(*plate)
+        for plate in zip(slots, tokens / temperature, rows, strict=True)
+    ]
+
+
+def _reading(
+    slots: NDArray[np.float64], tokens: NDArray[np.float32], rows: np.integer
+) -> Reading:
+    classes = _before_pad(slots.argmax(axis=-1))
+    other, share = ctc.best_path(tokens), 1.0
+    if other != classes and len(other) <= len(slots):
+        paths = _log_softmax(tokens)
+        mine, its = (
+            float(_spelled(slots, c).sum()) + ctc.log_likelihood(paths, c) for c in (classes, other)
         )
-    return readings
+        if its > mine:
+            classes, mine, its = other, its, mine
+        share = 1.0 / (1.0 + float(np.exp(its - mine)))
+    certain = np.exp(_spelled(slots, classes))
+    return Reading(
+        text=alphabet.decode(np.array(classes, np.int64)),
+        confidence=float(certain.prod()) * share,
+        char_confidences=tuple(certain[: len(classes)].tolist()),
+        rows=int(rows),
+    )
+
+
+def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def _before_pad(classes: NDArray[np.integer]) -> tuple[int, ...]:
+    ends = np.flatnonzero(classes == alphabet.PAD)
+    return tuple(classes[: ends[0] if len(ends) else None].tolist())
+
+
+def _spelled(slots: NDArray[np.float64], classes: tuple[int, ...]) -> NDArray[np.float64]:
+    """The log-probability (T,) of each slot's class where the slots spell ``classes``."""
+    padded = np.full(len(slots), alphabet.PAD)
+    padded[: len(classes)] = classes
+    return np.asarray(slots[np.arange(len(slots)), padded])

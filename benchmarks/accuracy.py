@@ -31,7 +31,8 @@ from alpr_edge.errors import DataError, ExitCode, OutputError, UsageError
 from alpr_edge.images import load_image
 from alpr_edge.manifest import Manifest, digest
 from alpr_edge.metrics import FrameResult, Rate
-from alpr_edge.pipeline import ALPR, MODELS
+from alpr_edge.picks import MODELS
+from alpr_edge.pipeline import ALPR
 from alpr_edge.reader import PlateReader
 from alpr_edge.types import Detection, Image, Plate
 from benchmarks import certainty, isa, machine, plots

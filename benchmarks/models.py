@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alpr_edge.pipeline import MODELS
+from alpr_edge.picks import MODELS
 
 
 def folder_name(folder: Path) -> str:

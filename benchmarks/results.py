@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from alpr_edge.errors import DataError, ExitCode, OutputError
+from alpr_edge.markdown import replace_block
 from benchmarks import sizes, stages_tables
 
 ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "docs" / "results"
 DOCUMENT = ROOT / "docs" / "results.md"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+BLOCK = "results"
+"""The README's block that the table is in."""
 
 TITLES = {
     "recall_50": "Plates found (recall, IoU > 0.5)",
@@ -169,19 +171,6 @@ def summary(reports: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def replace_block(text: str, block: str) -> str:
-    """``text`` with what stands between the two markers replaced.
-
-    Raises:
-        DataError: a marker is missing.
-    """
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise DataError(f"README.md lacks the markers {BEGIN} and {END}; put them back")
-    return f"{head}{BEGIN}\n{block}\n{END}{tail}"
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``python -m benchmarks results`` has no options."""
 
@@ -195,7 +184,8 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     reports = load(REPORTS)
     try:
         DOCUMENT.write_text(document(reports), "utf-8")
-        README.write_text(replace_block(README.read_text("utf-8"), summary(reports)), "utf-8")
+        readme = README.read_text("utf-8")
+        README.write_text(replace_block(readme, BLOCK, summary(reports)), "utf-8")
     except OSError as error:
         raise OutputError(f"{error.filename} cannot be written: {error.strerror}") from error
     print(f"{DOCUMENT.relative_to(ROOT)} and {README.name} are made from {len(reports)} reports")

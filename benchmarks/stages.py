@@ -25,15 +25,18 @@ from rich.progress import Progress
 
 from alpr_edge import budget, geometry
 from alpr_edge import manifest as manifests
+from alpr_edge.cpu import load_average
 from alpr_edge.data import PlateTruth, Sample, Split, read
 from alpr_edge.data.folders import pictures_in
 from alpr_edge.detector import PlateDetector
 from alpr_edge.engine import Engine
 from alpr_edge.errors import DataError, ExitCode, OutputError, UsageError
 from alpr_edge.images import load_image
-from alpr_edge.pipeline import ALPR, MODELS
+from alpr_edge.picks import MODELS
+from alpr_edge.pipeline import ALPR
 from alpr_edge.reader import PlateReader
 from alpr_edge.stages import DETECTION_STAGES, READING_STAGES, Stage
+from alpr_edge.tuning import Chooser
 from alpr_edge.types import Detection, Image, Reading
 from benchmarks import isa, machine
 from benchmarks.models import folder_name
@@ -97,8 +100,9 @@ class Contestant:
 
     def __init__(self, folder: Path, threads: int) -> None:
         self.folder = folder
-        self.detector = PlateDetector(folder / "detector", threads=threads)
-        self.reader = PlateReader(folder / "reader", threads=threads)
+        chooser = Chooser(models=folder)
+        self.detector = PlateDetector(chooser.setting("detector").folder, threads=threads)
+        self.reader = PlateReader(chooser.setting("reader").folder, threads=threads)
         self.whole = ALPR(detector=self.detector, reader=self.reader)
         self.fixed = Fixed()
         self.reading = ALPR(detector=self.fixed, reader=self.reader)
@@ -298,7 +302,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     code = isa.respawn(options.isa, arguments)
     if code is not None:
         return code
-    before = machine.load_average()  # of others: loading our own models counts too later on
+    before = load_average()  # of others: loading our own models counts too later on
     named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
     scenes = load_scenes(options.data)
     contestants = [
@@ -310,7 +314,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     found = {
         "schema": SCHEMA, "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine.facts(), "isa": named, "threads": options.threads,
-        "load_before": before, "load_after": machine.load_average(), "runs": options.runs,
+        "load_before": before, "load_after": load_average(), "runs": options.runs,
         "pictures": "demo" if options.data is None else "val frames",
         "scenes": [scene.name for scene in scenes], "frame": [FRAME_WIDTH, FRAME_HEIGHT],
         "harness_ms": round(harness_ms(scenes[0], options.runs), 4),

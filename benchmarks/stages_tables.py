@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.machine import BUSY
+from alpr_edge.cpu import BUSY
 
 _TITLES = {"detection": "detection", "reading": "reading, 1 plate"}
 

@@ -6,187 +6,117 @@ import argparse
 import dataclasses
 import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from alpr_edge import isa
-from alpr_edge import manifest as manifests
-from alpr_edge.errors import AlprEdgeError, ExitCode, UsageError
-from optimize.steps import StepResult, Tolerances
+from alpr_edge.errors import AlprEdgeError, ExitCode
+from optimize import commands, options
+
+Command = Callable[[str, str], argparse.ArgumentParser]
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     root = argparse.ArgumentParser(prog="python -m optimize", description=__doc__)
-    commands = root.add_subparsers(dest="command", required=True)
+    made = root.add_subparsers(dest="command", required=True)
 
-    def command(name: str, help_: str, source: str, count: str | None = None) -> None:
-        one = commands.add_parser(name, help=help_, description=help_)
-        one.add_argument("source", metavar=source, type=Path, nargs=count)
-        one.add_argument("--data", type=Path, required=True, help="folder with the pictures")
-        one.add_argument("--out", type=Path, required=True, help="folder of the models")
-        one.add_argument("--limit", type=_positive, metavar="N", help="at most N calib pictures")
-        if name in ("all", "export"):
-            one.add_argument("--size", type=_size, metavar="HxW", help="the detector's input")
-        if name in ("all", "quantize"):
-            _add_quantize(one)
+    def command(name: str, help_: str) -> argparse.ArgumentParser:
+        return made.add_parser(name, help=help_, description=help_)
 
-    command("all", "every step: export, convert, quantize", "CHECKPOINT", "+")
-    command("export", "trained weights to ONNX", "CHECKPOINT")
-    command("convert", "ONNX to OpenVINO IR, FP32", "ONNX_DIR")
-    command("quantize", "OpenVINO IR to INT8", "FP32_DIR")
-    compare = commands.add_parser("compare", help="share of equal decoded results, as JSON")
-    for name in ("parent", "child"):
-        compare.add_argument(name, type=Path)
-    compare.add_argument("--data", type=Path, required=True, help="folder with the pictures")
-    compare.add_argument("--limit", type=_positive, metavar="N", help="at most N calib pictures")
-    compare.add_argument("--isa-name", default=isa.NATIVE, help="what to call this process's ISA")
+    _add_all(command("all", "every step, then measure and select"))
+    for step in commands.STEPS:
+        one = command(step.name, step.help)
+        metavar = f"{step.source.upper()}_DIR" if step.source else "CHECKPOINT"
+        one.add_argument("source", metavar=metavar, type=Path)
+        for add in (options.add_data, options.add_out, *step.options):
+            add(one)
+    graph = command("one-graph", "detector and reader in one graph from frame to raw readings")
+    for add in (
+        options.add_one_graph, options.add_data, options.add_size, options.add_tolerances,
+        options.add_timing,
+    ):
+        add(graph)
+    _add_judging(command)
     return root
 
 
-def _add_quantize(command: argparse.ArgumentParser) -> None:
-    tolerances = Tolerances()
-    command.add_argument(
-        "--detector", type=Path, metavar="DIR",
-        help="model that cuts the reader's plates out of frames (all: the one made in this run)",
+def _add_all(everything: argparse.ArgumentParser) -> None:
+    """Every step's options, and those of measure and select."""
+    everything.add_argument("source", metavar="CHECKPOINT", type=Path, nargs="+")
+    everything.add_argument(
+        "--steps", nargs="+", metavar="STEP", default=commands.USUAL,
+        choices=[step.name for step in commands.STEPS],
+        help=f"%(choices)s (default: {', '.join(commands.USUAL)})",
     )
-    command.add_argument("--isa", default="avx2", choices=isa.ISAS, help="where INT8 is judged")
-    command.add_argument(
-        "--overflow-fix", default="enable", choices=("enable", "first_layer_only", "disable"),
-        help="weights of 7 bits: all (right for AVX2 without VNNI), first layer, none",
+    groups = [options.add_data, options.add_out, options.add_timing, options.add_max_drop]
+    for add in dict.fromkeys([*groups, *(add for step in commands.STEPS for add in step.options)]):
+        add(everything)
+
+
+def _add_judging(command: Command) -> None:
+    measure = command("measure", "size, accuracy and latency of variants: OUT/report.json")
+    measure.add_argument(
+        "source", metavar="VARIANT_DIR", type=Path, nargs="*",
+        help="folders OUT/NAME/TASK, the one that drops are told against first (default: all)",
     )
-    command.add_argument(
-        "--matmuls", action="store_true",
-        help="quantize matrix products too: faster with VNNI, slower on AVX2",
+    for add in (options.add_data, options.add_out, options.add_timing):
+        add(measure)
+    measure.add_argument("--split", default="dev", choices=("dev", "val"), help="(%(default)s)")
+    measure.add_argument(
+        "--report", type=Path, metavar="FILE", help="another report than OUT/report.json"
     )
-    command.add_argument(
-        "--min-agreement", type=float, default=tolerances.agreement, metavar="SHARE",
-        help="least share of FP32's decoded results that INT8 must repeat (%(default)s)",
+    select = command("select", "the fastest variants that lost little enough: OUT/pick")
+    options.add_out(select)
+    options.add_max_drop(select)
+    command("table", "write the tables of docs/optimize.md from docs/results/optimize.json")
+    compare = command("compare", "share of equal decoded results, as JSON")
+    for name in ("parent", "child"):
+        compare.add_argument(name, type=Path)
+    options.add_data(compare)
+    compare.add_argument("--isa-name", default=isa.NATIVE, help="what to call this process's ISA")
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from optimize.compare import compare_decoded
+
+    agreement = compare_decoded(
+        given.parent, given.child, given.data, instruction_set=given.isa_name, limit=given.limit
     )
-    command.add_argument(
-        "--max-corner-shift", type=float, default=tolerances.corners, metavar="SHARE",
-        help="greatest median shift of INT8's corners, of the plate's width (%(default)s)",
-    )
+    print(json.dumps(dataclasses.asdict(agreement)))
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: 1 or more")
-    return int(text)
+def _table(given: argparse.Namespace) -> None:
+    from optimize.tables import write_document
+
+    print(f"{write_document().name} has the tables of docs/results/optimize.json")
 
 
-def _size(text: str) -> tuple[int, int]:
-    height, x, width = text.partition("x")
-    sides = [int(side) if side.isdecimal() else 0 for side in (height, width)]
-    if not x or any(side <= 0 or side % 32 for side in sides):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}; allowed: HEIGHTxWIDTH, both multiples of 32, e.g. 384x640"
-        )
-    return sides[0], sides[1]
+_OTHERS = {
+    "all": commands.run_all, "compare": _compare, "measure": commands.measure_all,
+    "one-graph": commands.run_one_graph, "select": commands.select_and_show, "table": _table,
+}
+"""The commands that are no steps."""
 
 
-def run(options: argparse.Namespace) -> None:
-    """Run a command's steps.
+def run(given: argparse.Namespace) -> None:
+    """Run one command.
 
     Raises:
         AlprEdgeError: wrong options, data or models, or a step failed.
     """
-    if options.command == "compare":
-        from optimize.compare import compare_decoded
-
-        agreement = compare_decoded(
-            options.parent, options.child, options.data,
-            instruction_set=options.isa_name, limit=options.limit,
-        )
-        print(json.dumps(dataclasses.asdict(agreement)))
-    elif options.command == "all":
-        _run_all(options)
+    if given.command in _OTHERS:
+        _OTHERS[given.command](given)
     else:
-        {"export": _export, "convert": _convert, "quantize": _quantize}[options.command](
-            options, options.source
-        )
-
-
-def _run_all(options: argparse.Namespace) -> None:
-    """All steps of each checkpoint, a detector first: the reader's plates are cut out by it."""
-    from training.checkpoint import load_weights
-
-    tasks = {path: load_weights(path).task for path in options.source}
-    if len(set(tasks.values())) < len(options.source):
-        raise UsageError(
-            f"checkpoints of {list(tasks.values())}; allowed: one detector, one reader or both"
-        )
-    total = 3 * len(tasks)
-    done = 0
-    for path in sorted(tasks, key=lambda path: tasks[path]):
-        source = path
-        for step in (_export, _convert, _quantize):
-            done += 1
-            result = _numbered(f"{done}/{total}", step, options, source)
-            if step is _convert and tasks[path] == "detector" and options.detector is None:
-                options.detector = result.folder
-            source = result.folder
-
-
-Step = Callable[[argparse.Namespace, Path], StepResult]
-
-
-def _numbered(number: str, step: Step, options: argparse.Namespace, source: Path) -> StepResult:
-    name = step.__name__.lstrip("_")
-    print(f"{number} {name} {source} ...", file=sys.stderr, flush=True)
-    begin = time.perf_counter()
-    result = step(options, source)
-    how = "kept: nothing changed" if result.kept else f"{time.perf_counter() - begin:.0f} s"
-    figures = ", ".join(f"{key} {value:.4g}" for key, value in result.manifest.parity.items())
-    print(f"{number} {name} → {result.folder} ({how}): {figures}", file=sys.stderr, flush=True)
-    return result
-
-
-def _export(options: argparse.Namespace, checkpoint: Path) -> StepResult:
-    import torch
-
-    from optimize.export import DETECTOR_SIZE, export
-    from optimize.pictures import calibration_pictures
-    from training.checkpoint import load_weights
-
-    torch.set_num_threads(1)  # single pictures gain nothing, a busy machine loses much
-    crops = load_weights(checkpoint).task == "reader"
-    pictures = calibration_pictures(options.data, crops=crops, limit=options.limit)
-    return export(
-        checkpoint, options.out, pictures, size=options.size or DETECTOR_SIZE,
-        tolerances=Tolerances(),
-    )
-
-
-def _convert(options: argparse.Namespace, source: Path) -> StepResult:
-    from optimize.convert import convert
-    from optimize.pictures import calibration_pictures
-
-    crops = manifests.load(source).task == "reader"
-    pictures = calibration_pictures(options.data, crops=crops, limit=options.limit)
-    return convert(source, options.out, pictures, tolerances=Tolerances())
-
-
-def _quantize(options: argparse.Namespace, source: Path) -> StepResult:
-    from optimize.quantize import QuantizeConfig, quantize
-
-    config = QuantizeConfig(
-        overflow_fix=options.overflow_fix, matmuls=options.matmuls, isa=options.isa,
-        limit=options.limit,
-        detector=options.detector if manifests.load(source).task == "reader" else None,
-    )
-    tolerances = Tolerances(
-        agreement=options.min_agreement, corners=options.max_corner_shift
-    )
-    return quantize(source, options.out, options.data, config, tolerances=tolerances)
+        step = next(step for step in commands.STEPS if step.name == given.command)
+        commands.run_step_command(step, given, given.source)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and run it; returns the exit code."""
-    options = parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     try:
-        run(options)
+        run(given)
     except AlprEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alpr_edge import isa, metrics
 from alpr_edge import manifest as manifests
+from alpr_edge import metrics
 from alpr_edge.data import Sample
 from alpr_edge.detector import PlateDetector
 from alpr_edge.images import load_image
 from alpr_edge.reader import PlateReader
 from alpr_edge.types import Detection
+from optimize.capped import run_capped, verified
 from optimize.pictures import calibration_pictures, network_inputs
 from optimize.steps import StepFailedError, Tolerances
 
@@ -72,6 +71,7 @@ class Agreement:
     extra: int = 0
     corners: float = math.nan
     int8_layers: int
+    int8_layers_of_parent: int = 0
     layers: int
     isa: str
 
@@ -89,27 +89,36 @@ class Agreement:
         }
 
 
-def check_agreement(agreement: Agreement, tolerances: Tolerances) -> None:
+def check_agreement(step: str, agreement: Agreement, tolerances: Tolerances) -> None:
     """
     Raises:
-        StepFailedError: too few results agree, corners moved too far, or no layer runs in 8 bits.
+        StepFailedError: too few results agree, or corners moved too far.
     """
     what = "detections found again" if agreement.task == "detector" else "texts equal"
     if agreement.share < tolerances.agreement:
-        nothing = "" if agreement.n else " (FP32 itself finds nothing, so nothing can be judged)"
+        nothing = "" if agreement.n else " (the parent finds nothing, so nothing can be judged)"
         raise StepFailedError(
-            f"quantize: {agreement.k} of {agreement.n} {what} at {agreement.isa}; allowed: at "
-            f"least {tolerances.agreement:.0%}{nothing}. Try another --overflow-fix, or ship FP32"
+            f"{step}: {agreement.k} of {agreement.n} {what} at {agreement.isa}; allowed: at "
+            f"least {tolerances.agreement:.0%}{nothing}. Try other options, or ship the parent"
         )
     if agreement.corners > tolerances.corners:
         raise StepFailedError(
-            f"quantize: corners moved by {agreement.corners:.1%} of the plate's width (median); "
-            f"allowed: {tolerances.corners:.1%}. Try another --overflow-fix, or ship FP32"
+            f"{step}: corners moved by {agreement.corners:.1%} of the plate's width (median); "
+            f"allowed: {tolerances.corners:.1%}. Try other options, or ship the parent"
         )
-    if not agreement.int8_layers:
+
+
+def check_executed(step: str, agreement: Agreement) -> None:
+    """
+    Raises:
+        StepFailedError: no more layers than the parent's run in 8 bits (those that take the
+            picture always do).
+    """
+    if agreement.int8_layers <= agreement.int8_layers_of_parent:
         raise StepFailedError(
-            f"quantize: none of {agreement.layers} executed layers runs in 8 bits: the model would "
-            "be no faster; check the versions of openvino and nncf"
+            f"{step}: {agreement.int8_layers} of {agreement.layers} executed layers run in 8 bits, "
+            f"of the parent {agreement.int8_layers_of_parent}; allowed: more than the parent, else "
+            "the model is no faster. Check the versions of openvino and nncf"
         )
 
 
@@ -131,29 +140,25 @@ def compare_decoded(
 
 
 def compare_at(
-    parent: Path, child: Path, data: Path, *, instruction_set: str, limit: int | None = None
+    parent: Path, child: Path, data: Path, *, target: str, limit: int | None = None
 ) -> Agreement:
-    """:func:`compare_decoded` in a child process capped to ``instruction_set``, proven first.
+    """:func:`compare_decoded` in a child process capped to ``target``, proven first.
 
     Raises:
+        UsageError: this CPU cannot execute the target.
         LibraryError: the cap is not effective.
         StepFailedError: the child process failed.
     """
-    name = isa.verify_isa(instruction_set)
-    paths = [str(path.resolve()) for path in (parent, child, data)]
-    command = [sys.executable, "-m", "optimize", "compare", *paths[:2], "--data", paths[2],
-               "--isa-name", name]
-    if limit is not None:
-        command += ["--limit", str(limit)]
-    ran = subprocess.run(
-        command, env=isa.capped_environment(instruction_set), cwd=Path(__file__).parent.parent,
-        capture_output=True, text=True, check=False,
+    found = run_capped(
+        "compare", target, parent=parent, child=child, data=data,
+        instruction_set=verified(target), limit=limit,
     )
-    if ran.returncode:
-        raise StepFailedError(
-            f"comparing at {name} ended with {ran.returncode}: {ran.stderr.strip()}"
-        )
-    return Agreement(**json.loads(ran.stdout))
+    return Agreement(**found)
+
+
+def compare_work(*, parent: str, child: str, data: str, **options: Any) -> dict[str, Any]:
+    """:func:`compare_decoded` with JSON values."""
+    return dataclasses.asdict(compare_decoded(Path(parent), Path(child), Path(data), **options))
 
 
 def _compare_readers(
@@ -163,7 +168,7 @@ def _compare_readers(
     pairs = [(parent.predict(x)[0].text, child.predict(x)[0].text) for x in inputs]
     return Agreement(
         task="reader", pictures=len(crops), k=sum(a == b for a, b in pairs), n=len(pairs), isa=name,
-        **_executed(child),
+        **_executed(parent, child),
     )
 
 
@@ -185,7 +190,8 @@ def _compare_detectors(
         )
     return Agreement(
         task="detector", pictures=len(frames), k=len(errors), n=wanted, extra=extra,
-        corners=float(np.median(errors)) if errors else math.nan, isa=name, **_executed(child),
+        corners=float(np.median(errors)) if errors else math.nan, isa=name,
+        **_executed(parent, child),
     )
 
 
@@ -204,9 +210,15 @@ def find_again(parent: Sequence[Detection], child: Sequence[Detection]) -> list[
     ]
 
 
-def _executed(model: PlateDetector | PlateReader) -> dict[str, int]:
-    counts = model.engine.executed_precisions()
+def _executed(
+    parent: PlateDetector | PlateReader, child: PlateDetector | PlateReader
+) -> dict[str, int]:
+    before, after = (model.engine.executed_precisions() for model in (parent, child))
     return {
-        "int8_layers": counts.get("u8", 0) + counts.get("i8", 0),
-        "layers": sum(counts.values()),
+        "int8_layers": _in_8_bits(after), "int8_layers_of_parent": _in_8_bits(before),
+        "layers": sum(after.values()),
     }
+
+
+def _in_8_bits(counts: Mapping[str, int]) -> int:
+    return counts.get("u8", 0) + counts.get("i8", 0)

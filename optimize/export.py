@@ -22,6 +22,7 @@ import alpr_edge
 from alpr_edge import manifest as manifests
 from alpr_edge.alphabet import CHARACTERS, CLASSES, SLOTS
 from alpr_edge.decode import STRIDES
+from alpr_edge.errors import ModelError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.manifest import (
     DetectorDecode,
@@ -33,7 +34,7 @@ from alpr_edge.manifest import (
 )
 from optimize.compare import Outputs, check_raw, raw_differences
 from optimize.pictures import Pictures, network_inputs
-from optimize.steps import MODEL_ONNX, StepResult, Tolerances, run_step
+from optimize.steps import MODEL_ONNX, TASKS, StepResult, Tolerances, run_step
 from training.checkpoint import Weights, load_weights
 from training.detector.evaluate import HEIGHT, OVERLAP, SURE, WIDTH
 from training.networks import build
@@ -66,7 +67,7 @@ def export(
         ModelError: the checkpoint cannot be read or does not fit this version's network.
         StepFailedError: ONNX Runtime and PyTorch answer differently.
     """
-    weights = load_weights(checkpoint)
+    weights = deployable(checkpoint)
     trained = trained_manifest(weights, checkpoint, size)
 
     def make(folder: Path) -> Manifest:
@@ -86,6 +87,21 @@ def export(
     inputs = {"weights": weights.sha256, "trained": _facts(trained), "pictures": pictures.digest(),
               "tolerances": tolerances}
     return run_step("export", trained.task, out, out / "onnx" / trained.task, inputs, make)
+
+
+def deployable(checkpoint: Path) -> Weights:
+    """The weights of a detector or reader.
+
+    Raises:
+        ModelError: the checkpoint cannot be read, or is of another task.
+    """
+    weights = load_weights(checkpoint)
+    if weights.task not in TASKS:
+        raise ModelError(
+            f"{checkpoint} is of task {weights.task!r}; allowed: {', '.join(TASKS)}. Give the "
+            "weights that training wrote for one of these"
+        )
+    return weights
 
 
 def trained_manifest(weights: Weights, path: Path, size: tuple[int, int]) -> Manifest:
@@ -121,6 +137,7 @@ def trained_manifest(weights: Weights, path: Path, size: tuple[int, int]) -> Man
         input=InputSpec(shape=(-1, PLATE_HEIGHT, PLATE_WIDTH, 3), resize="rectify"),
         outputs=(
             OutputSpec(name="logits", axes=("N", str(SLOTS), str(CLASSES))),
+            OutputSpec(name="ctc", axes=("N", "L", str(CLASSES))),
             OutputSpec(name="rows", axes=("N", "2")),
         ),
         decode=ReaderDecode(

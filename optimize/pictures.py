@@ -1,13 +1,14 @@
-"""The pictures that the steps look at, all of split ``calib``.
+"""The pictures that the steps look at: split ``calib`` to make models, ``dev`` to judge them.
 
-Sorted by path, every fourth is held out to compare on; only the others give statistics.
+Of ``calib``, sorted by path, every fourth is held out to compare on; only the others give
+statistics.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,16 @@ class Pictures:
 
     def digest(self) -> str:
         """SHA-256 of all pictures' names and bytes."""
-        state = hashlib.sha256()
-        for sample in (*self.statistics, *self.held_out):
-            state.update(sample.path.name.encode() + sample.path.read_bytes())
-        return state.hexdigest()
+        return digest((*self.statistics, *self.held_out))
+
+
+def digest(samples: Iterable[Sample]) -> str:
+    """SHA-256 of the pictures' names, bytes and annotations."""
+    state = hashlib.sha256()
+    for sample in samples:
+        state.update(f"{sample.path.name} {sample.plates} {sample.complete}".encode())
+        state.update(sample.path.read_bytes())
+    return state.hexdigest()
 
 
 def calibration_pictures(data: Path, *, crops: bool, limit: int | None = None) -> Pictures:
@@ -54,19 +61,55 @@ def calibration_pictures(data: Path, *, crops: bool, limit: int | None = None) -
     Raises:
         DataError: there are fewer than two: one to calibrate on, one to compare on.
     """
-    kind = "plate cut-outs" if crops else "frames"
-    found = [s for s in read(data) if s.split == Split.CALIB and s.crop == crops]
-    found.sort(key=lambda sample: sample.path)
-    if limit is not None and limit < len(found):
-        found = [found[i * len(found) // limit] for i in range(limit)]
+    found = _of_split(data, Split.CALIB, crops=crops, limit=limit)
     if len(found) < 2:
         raise DataError(
-            f"{data} has {len(found)} {kind} of split {Split.CALIB}; at least 2 are needed, one to "
-            "calibrate on and one to compare on"
+            f"{data} has {len(found)} {_kind(crops)} of split {Split.CALIB}; at least 2 are "
+            "needed, one to calibrate on and one to compare on"
         )
     held_out = found[::HELD_OUT_EVERY]
     statistics = [s for i, s in enumerate(found) if i % HELD_OUT_EVERY]
     return Pictures(statistics=tuple(statistics), held_out=tuple(held_out))
+
+
+def judging_pictures(
+    data: Path, *, crops: bool, split: str = Split.DEV, limit: int | None = None
+) -> list[Sample]:
+    """The frames that accuracy is judged on, or with ``crops`` the cut-outs with a text.
+
+    ``limit`` takes that many, evenly spread.
+
+    Raises:
+        DataError: there is no plate among them.
+    """
+    found = _of_split(data, split, crops=crops, limit=limit)
+    if not any(sample.plates for sample in found):
+        raise DataError(
+            f"{data} has no annotated plate on {len(found)} {_kind(crops)} of split {split}; at "
+            "least 1 is needed to judge accuracy on"
+        )
+    return found
+
+
+def _of_split(data: Path, split: str, *, crops: bool, limit: int | None) -> list[Sample]:
+    """Frames or cut-outs sorted by path, at most ``limit``; of cut-outs to judge on those that have
+    a text."""
+    found = [
+        s for s in read(data) if s.split == split and s.crop == crops
+        and (not crops or split == Split.CALIB or s.plates[0].text is not None)
+    ]
+    found.sort(key=lambda sample: sample.path)
+    return found if limit is None else spread(found, limit)
+
+
+def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """At most ``count`` of the samples, evenly spread, in order."""
+    count = min(count, len(samples))
+    return [samples[i * len(samples) // count] for i in range(count)]
+
+
+def _kind(crops: bool) -> str:
+    return "plate cut-outs" if crops else "frames"
 
 
 def network_inputs(manifest: Manifest, samples: Sequence[Sample]) -> Iterator[NDArray[np.uint8]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,76 +20,156 @@ from numpy.typing import NDArray
 
 from alpr_edge import manifest as manifests
 from alpr_edge.detector import PlateDetector
-from alpr_edge.manifest import MODEL_BIN, MODEL_XML, Manifest
-from optimize.compare import check_agreement, compare_at
+from alpr_edge.manifest import MODEL_XML, Manifest
+from optimize.compare import check_agreement, check_executed, compare_at
+from optimize.count import in_8_bits
 from optimize.pictures import calibration_pictures, detected_plates, network_inputs
-from optimize.steps import StepResult, Tolerances, run_step
+from optimize.steps import (
+    StepFailedError,
+    StepResult,
+    Tolerances,
+    fingerprint,
+    model_bytes,
+    run_step,
+    save_ir,
+)
 
 _MATMULS = ["MatMul", "ScaledDotProductAttention"]
 _WEIGHTED = frozenset({"Convolution", "GroupConvolution", "MatMul"})
+BIAS_CORRECTIONS = ("fast", "full", "none")
+FLAT = 4.0
+"""A picture whose values deviate by less, of 255, shows nothing."""
+MAX_FLAT = 0.1
+"""Greatest share of such pictures among those that statistics are taken on."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class QuantizeConfig:
-    """How to quantize.
+    """How to quantize; the result is ``out/NAME/TASK``.
 
     ``overflow_fix``: which weights use 7 of 8 bits. A CPU without VNNI adds products in 16 bits,
     which saturate with weights of 8 bits; ``enable`` (all layers but depthwise ones, whose products
     are added in 32 bits) is right for AVX2.
+    ``preset``: activations symmetric (``performance``) or asymmetric (``mixed``); None is NNCF's
+    own choice. ``bias_correction``: ``fast``, ``full`` (slow) or ``none``.
     ``matmuls``: quantize matrix products too. With VNNI that halves a reader's time, on AVX2 its
     8-bit matrix products are slower than those in FP32.
-    ``isa``: the instruction set at which the result is judged. ``limit``: at most so many pictures
-    of each kind. ``detector``: folder of the model that cuts the reader's plates out of frames;
-    None calibrates a reader on the plate cut-outs alone.
+    ``target``: where the result is judged. ``limit``: at most so many pictures of each kind.
+    ``detector``: folder of the model that cuts the reader's plates out of frames; None calibrates a
+    reader on the plate cut-outs alone.
     """
 
+    name: str = "int8"
     overflow_fix: str = nncf.OverflowFix.ENABLE.value
+    preset: str | None = None
+    bias_correction: str = "fast"
     matmuls: bool = False
-    isa: str = "avx2"
+    target: str = "zen2"
     limit: int | None = None
     detector: Path | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """What NNCF's functions take of it."""
+        return {
+            "preset": None if self.preset is None else nncf.QuantizationPreset(self.preset),
+            "fast_bias_correction": self.bias_correction != "full",
+            "model_type": nncf.ModelType.TRANSFORMER if self.matmuls else None,
+            "advanced": nncf.AdvancedQuantizationParameters(
+                overflow_fix=nncf.OverflowFix(self.overflow_fix),
+                disable_bias_correction=self.bias_correction == "none",
+            ),
+        }
+
+    def notes(self) -> dict[str, str]:
+        """What a manifest's ``tools`` tell of it."""
+        return {
+            "overflow_fix": self.overflow_fix, "preset": self.preset or "NNCF's own",
+            "bias_correction": self.bias_correction,
+            "matmuls": "INT8" if self.matmuls else "FP32",
+        }
 
 
 def quantize(
     source: Path, out: Path, data: Path, config: QuantizeConfig, *, tolerances: Tolerances
 ) -> StepResult:
-    """Write ``out/int8/TASK`` from the folder ``source`` of :func:`optimize.convert.convert`.
+    """Write ``out/NAME/TASK`` from the folder ``source`` of :func:`optimize.convert.convert`.
 
     Raises:
         ModelError: ``source`` or the detector is no intact model folder.
-        StepFailedError: decoded results differ too much, or nothing runs in 8 bits.
+        StepFailedError: the calibration pictures show nothing, decoded results differ too much, or
+            nothing runs in 8 bits.
     """
     parent = manifests.load(source)
-    pictures = calibration_pictures(data, crops=parent.task == "reader", limit=config.limit)
 
     def make(folder: Path) -> Manifest:
         items = list(calibration_inputs(parent, data, config))
-        model = openvino.Core().read_model(source / MODEL_XML)
-        quantized = quantize_model(model, items, config)
-        openvino.save_model(quantized, folder / MODEL_XML, compress_to_fp16=False)
-        made = manifests.derive(
-            parent, step="quantize", precision="INT8", files=manifests.hash_files(folder),
-            tools=manifests.tool_versions("openvino", "nncf")
-            | {"overflow_fix": config.overflow_fix, "matmuls": "INT8" if config.matmuls else "FP32",
-               "calibrated_on": f"{len(items)} pictures"},
-        )
-        manifests.save(made, folder)  # the engine needs it
-        agreement = compare_at(
-            source, folder, data, instruction_set=config.isa, limit=config.limit
-        )
-        check_agreement(agreement, tolerances)
-        sizes = {"bytes": float(_size(folder)), "bytes_of_parent": float(_size(source))}
-        return dataclasses.replace(
-            made, parity=agreement.figures() | sizes, tools=made.tools | {"isa": agreement.isa}
-        )
+        check_shows_something(items)
+        model = quantize_model(openvino.Core().read_model(source / MODEL_XML), items, config)
+        save_ir(model, folder)
+        notes = config.notes() | {"calibrated_on": f"{len(items)} pictures"}
+        made = quantized_manifest("quantize", parent, folder, model, notes)
+        return judged("quantize", made, source, folder, data, config, tolerances)
 
-    inputs: dict[str, Any] = {
-        "parent": manifests.digest(parent), "pictures": pictures.digest(),
-        "config": dataclasses.replace(config, detector=None), "tolerances": tolerances,
-        "detector": _detector_facts(data, config),
+    inputs = quantize_inputs(parent, data, config) | {"tolerances": tolerances}
+    return run_step(
+        f"quantize-{config.name}", parent.task, out, out / config.name / parent.task, inputs, make
+    )
+
+
+def quantized_manifest(
+    step: str, parent: Manifest, folder: Path, model: Any, notes: dict[str, str]
+) -> Manifest:
+    """The manifest of the INT8 IR in ``folder``, which is ``model``; its notes say which weighted
+    layers stayed in floating point, and why."""
+    return manifests.derive(
+        parent, step=step, precision="INT8", files=manifests.hash_files(folder),
+        tools=manifests.tool_versions("openvino", "nncf") | notes
+        | float_layers(model, notes["matmuls"] == "INT8"),
+    )
+
+
+def judged(
+    step: str, made: Manifest, source: Path, folder: Path, data: Path, config: QuantizeConfig,
+    tolerances: Tolerances,
+) -> Manifest:
+    """The manifest with the figures of the comparison with the parent in ``source``.
+
+    Raises:
+        StepFailedError: decoded results differ too much, or nothing runs in 8 bits.
+    """
+    manifests.save(made, folder)  # the engine needs it
+    agreement = compare_at(source, folder, data, target=config.target, limit=config.limit)
+    check_agreement(step, agreement, tolerances)
+    check_executed(step, agreement)
+    sizes = {"bytes": float(model_bytes(folder)), "bytes_of_parent": float(model_bytes(source))}
+    return dataclasses.replace(
+        made, parity=agreement.figures() | sizes, tools=made.tools | {"isa": agreement.isa}
+    )
+
+
+def quantize_inputs(parent: Manifest, data: Path, config: QuantizeConfig) -> dict[str, Any]:
+    """What a quantized model depends on."""
+    pictures = calibration_pictures(data, crops=parent.task == "reader", limit=config.limit)
+    return {
+        "parent": fingerprint(parent), "pictures": pictures.digest(),
+        "config": dataclasses.replace(config, detector=None),
+        "detector": _detector_facts(data, config), "quantize": manifests.hash_file(Path(__file__)),
         "tools": manifests.tool_versions("openvino", "nncf"),
     }
-    return run_step("quantize", parent.task, out, out / "int8" / parent.task, inputs, make)
+
+
+def check_shows_something(items: Sequence[NDArray[np.uint8]]) -> None:
+    """
+    Raises:
+        StepFailedError: more than :data:`MAX_FLAT` of the pictures are of one colour.
+    """
+    flat = sum(float(item.std()) < FLAT for item in items)
+    if not items or flat > MAX_FLAT * len(items):
+        raise StepFailedError(
+            f"quantize: {flat} of {len(items)} calibration pictures are of one colour (standard "
+            f"deviation below {FLAT:g} of 255); allowed: at most {MAX_FLAT:.0%}. Statistics of "
+            "such pictures are worth nothing: look at split calib of --data"
+        )
 
 
 def calibration_inputs(
@@ -112,18 +192,35 @@ def calibration_inputs(
 def quantize_model(model: Any, items: list[NDArray[np.uint8]], config: QuantizeConfig) -> Any:
     """An INT8 copy of the OpenVINO model ``model``; all of ``items`` are looked at."""
     nncf.set_log_level(logging.ERROR)
+    arguments = config.arguments()
     return nncf.quantize(
-        model,
-        nncf.Dataset(items),
-        subset_size=len(items),
-        model_type=nncf.ModelType.TRANSFORMER if config.matmuls else None,
-        ignored_scope=nncf.IgnoredScope(
-            names=tail(model), types=[] if config.matmuls else _MATMULS, validate=False
-        ),
-        advanced_parameters=nncf.AdvancedQuantizationParameters(
-            overflow_fix=nncf.OverflowFix(config.overflow_fix)
-        ),
+        model, nncf.Dataset(items), subset_size=len(items), ignored_scope=ignored(model, config),
+        advanced_parameters=arguments.pop("advanced"), **arguments,
     )
+
+
+def ignored(model: Any, config: QuantizeConfig) -> nncf.IgnoredScope:
+    """What stays in floating point from the beginning."""
+    return nncf.IgnoredScope(
+        names=tail(model), types=[] if config.matmuls else _MATMULS, validate=False
+    )
+
+
+def float_layers(model: Any, matmuls: bool) -> dict[str, str]:
+    """The weighted layers that are not in 8 bits, by reason; ``matmuls``: they were to be."""
+    ends = set(tail(model))
+    found: dict[str, list[str]] = {}
+    for op in model.get_ordered_ops():
+        if op.get_type_name() in _WEIGHTED and not in_8_bits(op):
+            name = op.get_friendly_name()
+            if name in ends:
+                reason = "before an output, where 256 values are too few"
+            elif op.get_type_name() == "MatMul" and not matmuls:
+                reason = "matrix product, slower in 8 bits without VNNI"
+            else:
+                reason = "lost accuracy, or left so by NNCF"
+            found.setdefault(f"FP32: {reason}", []).append(name)
+    return {reason: ", ".join(names) for reason, names in found.items()}
 
 
 def tail(model: Any) -> list[str]:
@@ -146,8 +243,5 @@ def _detector_facts(data: Path, config: QuantizeConfig) -> str:
     if config.detector is None:
         return "none"
     frames = calibration_pictures(data, crops=False, limit=config.limit)
-    return f"{manifests.digest(manifests.load(config.detector))} {frames.digest()}"
+    return f"{fingerprint(manifests.load(config.detector))} {frames.digest()}"
 
-
-def _size(folder: Path) -> int:
-    return sum((folder / name).stat().st_size for name in (MODEL_XML, MODEL_BIN))

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+import openvino
 
 from alpr_edge import manifest as manifests
 from alpr_edge.errors import AlprEdgeError, ExitCode, ModelError, OutputError
-from alpr_edge.manifest import Manifest
+from alpr_edge.manifest import MODEL_BIN, MODEL_XML, Manifest, Task
 
 MODEL_ONNX = "model.onnx"
+TASKS: tuple[Task, ...] = get_args(Task)
 _ROOT = Path(__file__).parent.parent
-_SOURCES = {
+_SHARED = ("compare.py", "pictures.py", "steps.py")
+"""Our modules that every step depends on."""
+_SOURCES: dict[str, tuple[str, ...]] = {
     "detector": ("training/detector/model.py", "training/detector/mobilenetv4.py"),
     "reader": ("training/reader/model.py",),
 }
+_SOURCES["pipeline"] = (
+    *_SOURCES["detector"], *_SOURCES["reader"], "optimize/frame_network.py",
+    "alpr_edge/geometry.py", "alpr_edge/decode.py",
+)
 
 
 class StepFailedError(AlprEdgeError):
@@ -65,7 +76,8 @@ def run_step(
         OutputError: the folder cannot be written.
     """
     note = out / "steps" / f"{step}-{task}.json"
-    recipe = {name: str(value) for name, value in (inputs | source_hash(task)).items()}
+    recipe = {name: str(value) for name, value in inputs.items()}
+    recipe["code"] = source_hash(task, Path(make.__code__.co_filename))
     if (found := _finished(note, folder, recipe)) is not None:
         return StepResult(folder=folder, manifest=found, kept=True)
     partial = folder.with_name(folder.name + ".partial")
@@ -77,29 +89,101 @@ def run_step(
         manifest = make(partial)
         manifests.save(manifest, partial)
         partial.rename(folder)
-        note.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"inputs": recipe, "made": manifests.digest(manifest)}, indent=1)
-        note.write_text(text + "\n", "utf-8")
+        write_json(note, {"inputs": recipe, "made": fingerprint(manifest)})
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error}; choose another --out") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return StepResult(folder=folder, manifest=manifest, kept=False)
 
 
 def _finished(note: Path, folder: Path, recipe: dict[str, str]) -> Manifest | None:
     """The manifest in ``folder``, if it is intact and was made by ``recipe``."""
-    if not note.is_file():
-        return None
     try:
-        known = json.loads(note.read_text("utf-8"))
         found = manifests.load(folder)
-    except (ValueError, ModelError):
-        return None  # damaged or half written: it is made anew
-    same = known == {"inputs": recipe, "made": manifests.digest(found)}
+    except ModelError:
+        return None  # absent, damaged or half written: it is made anew
+    same = read_json(note) == {"inputs": recipe, "made": fingerprint(found)}
     return found if same else None
 
 
-def source_hash(task: str) -> dict[str, str]:
-    """SHA-256 of the code that decides what the steps make: our own, and the network's."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+def remembered(note: Path, inputs: dict[str, Any], make: Callable[[], Any]) -> Any:
+    """What ``make`` returns (JSON values), kept in the file ``note`` for the same ``inputs``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    recipe = {name: str(value) for name, value in inputs.items()}
+    known = read_json(note)
+    if isinstance(known, dict) and known.get("inputs") == recipe:
+        return known["result"]
+    result = make()
+    write_json(note, {"inputs": recipe, "result": result})
+    return result
+
+
+def read_json(path: Path) -> Any:
+    """The file's JSON values; None where it is absent or damaged: it is made anew then."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON; the file appears whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise OutputError(f"{path} cannot be written: {error}; choose another --out") from error
+
+
+def save_ir(model: Any, folder: Path) -> None:
+    """Write ``folder``'s model.xml and model.bin, nothing compressed.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    try:
+        openvino.save_model(model, folder / MODEL_XML, compress_to_fp16=False)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise OutputError(
+            f"{folder / MODEL_XML} cannot be written by OpenVINO ({reason}): is the disk full, or "
+            "the folder read-only? Choose another --out"
+        ) from error
+
+
+def copy_model(source: Path, folder: Path) -> Manifest:
+    """Copy a model folder's files into ``folder``; its manifest, which is to be written too."""
+    manifest = manifests.load(source)
+    for name in manifest.files:
+        shutil.copyfile(source / name, folder / name)
+    return manifest
+
+
+def model_bytes(folder: Path) -> int:
+    """Size of an IR: model.xml and model.bin."""
+    return sum((folder / name).stat().st_size for name in (MODEL_XML, MODEL_BIN))
+
+
+def fingerprint(manifest: Manifest) -> str:
+    """The manifest's digest but for its metrics, which are measured after it was made."""
+    return manifests.digest(dataclasses.replace(manifest, metrics=()))
+
+
+def source_hash(task: str, step: Path) -> str:
+    """SHA-256 of the code that decides what a step makes: the step's own file, what all steps share
+    and the network's."""
+    files = [step, *(Path(__file__).parent / name for name in _SHARED)]
     files += [_ROOT / name for name in _SOURCES[task]]
-    return {"code": hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()}
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

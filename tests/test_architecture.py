@@ -80,7 +80,8 @@ def test_public_names():
     assert set(alpr_edge.__all__) == {
         "ALPR", "AlprEdgeError", "DataError", "Detection", "DetectorLike", "ExitCode",
         "ImageError", "LibraryError", "ModelError", "OutputError", "Plate", "PlateDetector",
-        "PlateReader", "ReaderLike", "Reading", "Result", "UsageError", "__version__", "load_image",
+        "PlateReader", "ReaderLike", "Reading", "Result", "StaleTuning", "UsageError",
+        "__version__", "load_image",
     }
     assert dir(alpr_edge) == sorted(alpr_edge.__all__)
     for name in alpr_edge.__all__:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -172,6 +173,33 @@ def test_batches_of_a_folder(tmp_path: Path) -> None:
         assert batch["images"].shape == (3, 96, 96, 3)
         assert ((boxes >= 0) & (boxes <= 96)).all() and (boxes[:, 2:] > boxes[:, :2]).all()
         assert not (batch["valid"] & batch["ignore"]).any()
+
+
+def test_distractors_are_no_plates(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    config = DataConfig(size=96, mosaic=0, paste=0, flip=0, strength=0, distract=1.0)
+    busy = FrameDataset(tmp_path, config, seed=0)
+    plain = FrameDataset(tmp_path, dataclasses.replace(config, distract=0.0), seed=0)
+    rng = np.random.default_rng(1)
+    pictures = [busy.picture(rng) for _ in range(12)]
+    assert all(len(found.boxes) <= 1 for _, found, _ in pictures)
+    colours = len(np.unique(plain.picture(rng)[0].reshape(-1, 3), axis=0))
+    assert max(len(np.unique(image.reshape(-1, 3), axis=0)) for image, _, _ in pictures) > colours
+
+
+def test_frames_beyond_the_memory_are_decoded_when_drawn_alike(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    held, drawn = (
+        FrameDataset(tmp_path, DataConfig(size=96, memory=memory), seed=0)
+        for memory in (160 * 120 * 3, 160 * 120 * 3 - 1)
+    )
+    assert held.images is not None and drawn.images is None
+    one, two = (d.picture(np.random.default_rng(5)) for d in (held, drawn))
+    np.testing.assert_array_equal(one[0], two[0])
+    np.testing.assert_array_equal(one[1].corners, two[1].corners)
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        drawn.picture(np.random.default_rng(5))
 
 
 def test_a_folder_without_training_frames_is_an_error(tmp_path: Path) -> None:

@@ -162,6 +162,19 @@ def test_perfect_outputs_cost_nothing_and_masks_mask() -> None:
     assert wrong["giou"] == 0 and wrong["bins"] == 0 and wrong["corners"] == 0
 
 
+@pytest.mark.parametrize("floor", [0.1, 0.4])
+def test_the_wanted_quality_is_the_iou_above_a_floor(floor: float) -> None:
+    batch, config = one_plate(), LossConfig(floor=floor)
+    logits, bins, distances, offsets = perfect(batch)
+    distances = distances.clone()
+    distances[..., 2] = distances[..., 0] = -1e-3  # no width: IoU 0 everywhere
+    wanted = torch.logit(torch.tensor(floor))
+    answered = torch.where(logits > 0, wanted, logits)
+    assert detection_loss(answered, bins, distances, offsets, batch, config)["score"] < 1e-6
+    surer = torch.where(logits > 0, wanted + 2, logits)
+    assert detection_loss(surer, bins, distances, offsets, batch, config)["score"] > 1e-6
+
+
 def test_false_alarms_are_excused_where_nobody_knows() -> None:
     batch, config = one_plate(), LossConfig()
     logits, *rest = perfect(batch)

@@ -27,9 +27,13 @@ from training.__main__ import main
 from training.checkpoint import data_hash, load_weights, save_weights
 from training.detector import train as detector
 from training.finetune import divide, finetune, is_dev
+from training.options import RunOptions
 from training.reader import train as reader
-from training.reader.data import batches, some_of_each_set
+from training.reader.data import batches
 from training.reader.model import reader_tiny
+from training.selection import some_of_each_set
+
+ONE_THREAD = RunOptions(threads=1)
 
 
 def plates_csv(folder: Path, texts: list[str], split: str = "") -> Path:
@@ -94,7 +98,7 @@ def test_splits_that_are_there_are_kept(tmp_path) -> None:
 @pytest.mark.filterwarnings("ignore:no plate")
 def test_a_run_reports_before_and_after_and_leaves_the_start(tmp_path, start, quick) -> None:
     own, before = plates_csv(tmp_path / "own", TEXTS), start.read_bytes()
-    result = finetune(own, tmp_path / "run", start=start, threads=1)
+    result = finetune(own, tmp_path / "run", start=start, options=ONE_THREAD)
     dev = sum(map(is_dev, TEXTS))
     assert (result.learned, result.before.n, result.after.n) == (len(TEXTS) - dev, dev, dev)
     assert result.before.k == result.after.k == 0  # three steps teach nothing
@@ -114,11 +118,12 @@ def test_a_better_reader_is_written_with_its_confidence(
 ) -> None:
     scores = iter([0.0, 1.0])
     monkeypatch.setattr(module, "evaluator", lambda *_: lambda _: {"exact": next(scores)})
-    result = finetune(plates_csv(tmp_path / "own", TEXTS), tmp_path / "run", start=start, threads=1)
+    own = plates_csv(tmp_path / "own", TEXTS)
+    result = finetune(own, tmp_path / "run", start=start, options=ONE_THREAD)
     assert result.weights == tmp_path / "run" / module.TUNED
     notes = load_weights(result.weights).notes
     assert {"temperature", "confidence_threshold"} <= notes.keys()
-    assert notes["trained_on"] == ["before", "own"]
+    assert notes["trained_on"] == ["before", "own", "rendered"]
 
 
 def test_what_cannot_be_tuned_is_told(tmp_path, start, quick, capsys) -> None:
@@ -137,10 +142,11 @@ def test_fast_takes_some_of_each_set_evenly(tmp_path) -> None:
         for sample in read(plates_csv(tmp_path / "own", TEXTS[:9])) for name in "ab"
     ]
     del samples[8:16:2]  # set a keeps 5
-    some = some_of_each_set(samples, Split.TRAIN, 3)
+    some = some_of_each_set(samples, 3)
     assert Counter(sample.dataset for sample in some) == {"a": 3, "b": 3}
     assert [s.path.stem for s in some if s.dataset == "b"] == ["0", "4", "8"]
-    assert some_of_each_set(samples, Split.DEV, 3) == []
+    dev = [dataclasses.replace(sample, split=Split.DEV) for sample in samples]
+    assert some_of_each_set(dev, 3) == []
 
 
 @pytest.mark.filterwarnings("ignore:no plate")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,9 +13,15 @@ from alpr_edge.data import read
 from alpr_edge.data.sample import Split, policy
 from alpr_edge.errors import OutputError
 from alpr_edge.images import load_image
-from training.render import STYLES, RenderMaterial, render_plate
+from training.render import STYLES, RenderMaterial, heldout, render_plate
 from training.render.__main__ import main
-from training.render.heldout import HeldOutConfig, crops, frames, make_crop, write_heldout
+from training.render.heldout import (
+    HeldOutConfig,
+    crops,
+    frames,
+    make_crop,
+    write_heldout,
+)
 from training.render.street import drawn_background
 
 
@@ -68,7 +75,31 @@ def test_frames_hold_the_styles_in_turn(material, scene):
     assert len(texts) >= 4 and all(texts)
 
 
-def test_command_writes_a_data_folder(data_dir: Path, tmp_path: Path, capsys):
+def test_photos_are_of_split_val_their_plates_painted_over(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(heldout, "_STREET_COUNT", 1)
+    rows = []
+    for name, split in (("a.png", "val"), ("b.png", "train")):
+        image = np.full((90, 160, 3), 60, np.uint8)
+        image[40:60, 50:110] = 255
+        cv2.imwrite(str(tmp_path / name), image)
+        rows.append({"image": name, "set": "s", "split": split, "width": 160, "height": 90,
+                     "complete": True, "plates": [{"box": [50, 40, 110, 60], "text": None}]})
+    (tmp_path / "frames.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    street, photo = heldout.backgrounds(tmp_path, seed=1)
+    assert street.shape == photo.shape == (720, 1280, 3) and photo.max() < 70
+
+
+def test_every_picture_is_told(data_dir: Path, tmp_path: Path, scene, monkeypatch):
+    monkeypatch.setattr(heldout, "backgrounds", lambda *_: [scene])
+    totals = []
+    crop_count, frame_count = write_heldout(data_dir, tmp_path / "out", 1, progress=totals.append)
+    assert totals == [crop_count + frame_count] * (crop_count + frame_count)
+    assert (crop_count, frame_count) == (len(STYLES), 1)
+
+
+def test_command_writes_a_data_folder(data_dir: Path, tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.setattr(heldout, "_STREET_COUNT", 1)
+    monkeypatch.setattr(heldout, "_PHOTO_COUNT", 3)
     out = tmp_path / "heldout"
     arguments = ["eval", "--data", str(data_dir), "--out", str(out), "--per-style", "2"]
     assert main(arguments) == 0

@@ -1,10 +1,12 @@
 """The instruction set is capped in a child process and proven, or refused."""
 
+import dataclasses
 import subprocess
 import sys
 
 import pytest
 
+from alpr_edge import isa as runtime_isa
 from alpr_edge.errors import LibraryError, UsageError
 from benchmarks import isa
 
@@ -21,7 +23,7 @@ def test_environment_sets_and_lifts_the_cap(monkeypatch):
 
 
 def test_unknown_isa_names_the_known_ones():
-    with pytest.raises(UsageError, match="native, avx2"):
+    with pytest.raises(UsageError, match="native, zen2, avx2, n100"):
         isa.capped_environment("avx9")
 
 
@@ -29,16 +31,41 @@ def test_onednn_names_its_isa():
     assert isa.verify_isa("native")
 
 
-def test_avx2_takes_effect():
-    if "AVX" not in isa.verify_isa("native"):
-        pytest.skip("this CPU has no AVX2")
-    assert isa.verify_isa("avx2") == "Intel AVX2"
+@pytest.mark.parametrize("name", isa.CAPS)
+def test_each_target_takes_effect_or_is_refused(name):
+    if runtime_isa.missing_flags(name):
+        with pytest.raises(UsageError, match=f"cannot execute {name}: it lacks"):
+            isa.verify_isa(name)
+    else:
+        assert isa.verify_isa(name) == isa.CAPS[name].onednn
+
+
+def test_a_target_beyond_this_cpu_is_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setattr(runtime_isa, "cpu_flags", lambda: frozenset({"avx2", "fma", "avx512f"}))
+    monkeypatch.setattr(runtime_isa, "onednn_isa", lambda environment: "Intel AVX2")
+    with pytest.raises(UsageError, match="lacks avx512_vnni, avx512bw, avx512dq, avx512vl"):
+        isa.verify_isa("avx512_vnni")
+    with pytest.raises(UsageError, match="cannot execute n100: it lacks avx_vnni;"):
+        isa.verify_isa("n100")
+    assert isa.verify_isa("zen2") == isa.verify_isa("avx2") == "Intel AVX2"
+
+
+def test_flags_as_linux_tells_them(tmp_path, monkeypatch):
+    info = tmp_path / "cpuinfo"
+    assert runtime_isa.cpu_flags(info) is None
+    info.write_text("model name\t: Some CPU\nflags\t\t: fpu avx2 fma\n\nflags\t\t: other\n")
+    assert runtime_isa.cpu_flags(info) == {"fpu", "avx2", "fma"}
+    info.write_text("Features: neon\n")
+    assert runtime_isa.cpu_flags(info) == frozenset()
+    monkeypatch.setattr(runtime_isa, "cpu_flags", lambda: None)
+    assert runtime_isa.missing_flags("avx512_vnni") == []  # oneDNN's own word decides
 
 
 def test_a_value_that_onednn_ignores_is_refused(monkeypatch):
     if isa.verify_isa("native") == "Intel AVX2":
         pytest.skip("this CPU has nothing above AVX2 that an ignored cap would leave on")
-    monkeypatch.setitem(isa.CAPS, "avx2", ("AVX-2", "Intel AVX2"))
+    wrong = dataclasses.replace(isa.CAPS["avx2"], variable="AVX-2")
+    monkeypatch.setitem(isa.CAPS, "avx2", wrong)
     with pytest.raises(LibraryError, match="not effective: oneDNN says"):
         isa.verify_isa("avx2")
 

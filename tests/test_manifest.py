@@ -53,6 +53,26 @@ def test_detector_and_reader_decode_are_told_apart(folder):
         _ = again.reader_decode
 
 
+def test_a_pipeline_embeds_both_networks(folder):
+    stages = {task: base_manifest(task, folder) for task in ("detector", "reader")}
+    decode = manifest.PipelineDecode(**stages)
+    made = dataclasses.replace(stages["reader"], task="pipeline", decode=decode)
+    again = manifest.from_dict(manifest.to_dict(made), Path("x"))
+    assert again == made
+    assert again.pipeline_decode.detector.detector_decode.strides == (8, 16, 32)
+    assert stages["reader"].stage == "reader"
+    for wrong, message in (
+        (lambda: again.stage, "a single stage is needed"),
+        (lambda: again.reader_decode, "is a pipeline; here a reader is needed"),
+        (lambda: stages["reader"].pipeline_decode, "here a pipeline is needed"),
+        (lambda: manifest.from_dict(
+            manifest.to_dict(dataclasses.replace(made, task="reader")), Path("x")
+        ), "'decode' does not fit task 'reader'"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            wrong()
+
+
 def test_derive_embeds_the_chain_and_forgets_the_step(folder):
     child = full(folder)
     grandchild = manifest.derive(child, step="quantize", precision="INT8", files=child.files)

@@ -7,10 +7,12 @@ import json
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tiny
 from drawn import build_data
+from in_process import work_here
 
 torch = pytest.importorskip("torch", reason="needs the extra 'optimize'")
 nncf = pytest.importorskip("nncf", reason="needs the extra 'optimize'")
@@ -20,12 +22,14 @@ import openvino
 from openvino import opset13 as ops
 
 from alpr_edge import manifest as manifests
+from alpr_edge.alphabet import CLASSES
 from alpr_edge.engine import Engine
 from alpr_edge.errors import DataError, ModelError
 from alpr_edge.types import Detection
-from optimize import compare, pictures, quantize, steps
+from optimize import accuracy_control, candidates, compare, convert, pictures, quantize, steps
 from optimize.__main__ import main
 from optimize.compare import Agreement
+from optimize.evaluate import Judging
 from optimize.steps import StepFailedError, Tolerances
 from training.checkpoint import load_weights, save_weights
 from training.detector.model import Detector, DetectorConfig
@@ -36,7 +40,7 @@ TASKS = ("detector", "reader")
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
-    return build_data(tmp_path_factory.mktemp("drawn") / "data", splits=("calib", "train"))
+    return build_data(tmp_path_factory.mktemp("drawn") / "data", splits=("calib", "dev", "train"))
 
 
 @pytest.fixture(scope="session")
@@ -63,14 +67,16 @@ def command(data, checkpoints, tmp_path_factory):
     """The arguments of the run that ``models`` is made by."""
     out = tmp_path_factory.mktemp("out")
     return ["all", *map(str, checkpoints), "--data", str(data), "--out", str(out),
-            "--size", "64x96", "--isa", "native",
+            "--size", "64x96", "--target", "native", "--overflow-fix", "enable", "--runs", "5",
             "--min-agreement", "0", "--max-corner-shift", "1"]
 
 
 @pytest.fixture(scope="session")
 def models(command):
     """Everything that `python -m optimize all` writes."""
-    assert main(command) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        work_here(patch)
+        assert main(command) == 0
     return Path(command[command.index("--out") + 1])
 
 
@@ -171,20 +177,228 @@ def test_last_layers_stay_float(models):
     assert not [op for op in tail if op.get_type_name() == "FakeQuantize"]
 
 
-def test_finished_steps_are_kept_and_only_what_changed_is_made_anew(models, command, capsys):
-    before = {path: path.stat().st_mtime_ns for path in models.rglob("*.xml")}
+def test_finished_steps_are_kept_and_only_what_changed_is_made_anew(
+    models, command, capsys, monkeypatch
+):
+    works = work_here(monkeypatch)
+    before = {path: path.stat().st_mtime_ns for path in models.glob("*[0-9f]/*/*.xml")}
     capsys.readouterr()
     assert main(command) == 0
-    assert capsys.readouterr().err.count("kept: nothing changed") == 6
-    assert {path: path.stat().st_mtime_ns for path in models.rglob("*.xml")} == before
+    assert capsys.readouterr().err.count("kept: nothing changed") == 10
+    assert before == {path: path.stat().st_mtime_ns for path in models.glob("*[0-9f]/*/*.xml")}
+    assert not works
 
 
-def test_a_step_beyond_tolerance_fails_the_command(models, data, tmp_path, capsys):
-    arguments = ["quantize", str(models / "fp32" / "reader"), "--data", str(data),
-                 "--out", str(tmp_path), "--isa", "native", "--min-agreement", "1.01"]
-    assert main(arguments) == 1
-    assert "texts equal" in capsys.readouterr().err
-    assert not (tmp_path / "int8" / "reader").exists()
+@pytest.mark.parametrize("task", TASKS)
+def test_all_ends_with_measured_variants_and_a_pick(models, task):
+    report = json.loads((models / "report.json").read_text())
+    entry = next(e for e in report["measured"] if e["task"] == task)
+    names = [variant["name"] for variant in entry["variants"]]
+    assert names == ["fp32", "fp16", "int8", "int8-half"]
+    root, half, int8, _ = entry["variants"]
+    assert root["drop"]["hits"] == 0 and root["macs"] == half["macs"] == int8["macs"] > 0
+    assert half["parent"] == int8["parent"] == "fp32"
+    assert half["parameters"] == root["parameters"] == pytest.approx(int8["parameters"], rel=0.01)
+    assert half["bytes"] < 0.8 * root["bytes"]
+    stored = manifests.load(models / "int8-half" / task).files[manifests.MODEL_BIN]
+    assert stored != manifests.load(models / "int8" / task).files[manifests.MODEL_BIN]
+    made = manifests.load(models / "int8-half" / task)
+    assert [m.step for m in (made, *made.ancestors)][:3] == ["compress", "quantize", "convert"]
+    assert {m.isa for m in made.metrics} == {"native"}
+    pick = next(p for p in report["picks"] if p["task"] == task)
+    chosen = manifests.load(models / pick["variant"] / task)
+    assert manifests.load(models / "pick" / task).files == chosen.files
+
+
+@pytest.fixture
+def failing(models, data, tmp_path, capsys, monkeypatch):
+    """Run one step on the reader, which must fail: what it told. Nothing may be left behind."""
+    work_here(monkeypatch)
+
+    def run(step: str, source: str, *options: str, data: Path = data, code: int = 1) -> str:
+        arguments = [step, str(models / source / "reader"), "--data", str(data), "--out",
+                     str(tmp_path / "out"), "--target", "native", *options]
+        assert main(arguments) == code
+        assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+        assert not list(tmp_path.rglob("*.partial"))
+        return capsys.readouterr().err
+
+    return run
+
+
+PLAIN = ("--overflow-fix", "enable")
+
+
+def test_a_step_beyond_tolerance_fails_the_command(failing, monkeypatch):
+    monkeypatch.setattr(quantize, "quantize_model", lambda model, items, config: model)
+    told = failing("quantize", "fp32", *PLAIN, "--min-agreement", "1.01")
+    assert "quantize: 2 of 2 texts equal at native, not capped" in told and "at least 101%" in told
+    told = failing("quantize", "fp32", *PLAIN, "--min-agreement", "0")
+    assert "layers run in 8 bits, of the parent" in told and "allowed: more than the parent" in told
+
+
+def test_black_calibration_pictures_are_caught(failing, tmp_path):
+    black = build_data(tmp_path / "black")
+    for path in (black / "crops").iterdir():
+        cv2.imwrite(str(path), np.zeros((32, 96, 3), np.uint8))
+    told = failing("quantize", "fp32", *PLAIN, data=black)
+    assert "quantize: 6 of 6 calibration pictures are of one colour" in told
+    assert "allowed: at most 10%" in told
+
+
+def test_halved_weights_are_stored_in_16_bits_and_little_else_changes():
+    x = ops.parameter([1, 32], np.float32)
+    weight = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
+    low, high = ops.constant(np.float32(-3)), ops.constant(np.float32(3))
+    quantized = ops.fake_quantize(x, low, high, low, high, 256)
+    product = ops.matmul(quantized, ops.constant(weight), False, False)
+    large = ops.constant(np.full(32, 1e6, np.float32))  # beyond FP16
+    model = openvino.Model([ops.add(product, ops.reduce_sum(large, ops.constant([0])))], [x])
+    image = np.ones((1, 32), np.float32)
+    run = {"INFERENCE_PRECISION_HINT": "f32"}
+    wanted = openvino.compile_model(model, "CPU", run)([image])[0]
+    half = convert.halved(model)
+    kinds = {op.get_element_type().to_string(): op.get_data() for op in half.get_ops()
+             if op.get_type_name() == "Constant" and op.get_data().size == weight.size}
+    np.testing.assert_array_equal(kinds["f16"], weight.astype(np.float16))
+    got = openvino.compile_model(half, "CPU", run)([image])[0]
+    np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=0.05)
+    assert np.isfinite(got).all()
+
+
+def replaced(model, choose, change):
+    """``model`` with the first constant that ``choose`` likes changed."""
+    constant = next(op for op in model.get_ordered_ops() if op.get_type_name() == "Constant"
+                    and op.get_element_type() == openvino.Type.f32 and choose(op.get_data()))
+    wrong = ops.constant(change(constant.get_data()))
+    for user in constant.output(0).get_target_inputs():
+        user.replace_source_output(wrong.output(0))
+    return model
+
+
+def test_a_wrong_preprocessing_constant_is_caught(failing, monkeypatch):
+    real = openvino.convert_model
+    monkeypatch.setattr(openvino, "convert_model", lambda path: replaced(
+        real(path), lambda values: values.size == 1, lambda values: values * 1.1
+    ))
+    told = failing("convert", "onnx")
+    assert "convert: output" in told and "of its range; allowed: 1e-03" in told
+
+
+def test_wrong_weights_are_caught(failing, monkeypatch):
+    monkeypatch.setattr(quantize, "quantize_model", lambda model, items, config: replaced(
+        model, lambda values: values.ndim > 1 and CLASSES in values.shape, np.negative
+    ))
+    told = failing("quantize", "fp32", *PLAIN)
+    assert "quantize: 0 of 2 texts equal at native, not capped; allowed: at least 95%" in told
+
+
+def test_a_full_disk_is_one_clear_error(failing, monkeypatch):
+    """OpenVINO writes by itself; what Python writes fails differently."""
+    def full(model, path, compress_to_fp16):
+        Path(path).write_text("half")
+        raise RuntimeError("Check failed\nbasic_ios::clear: iostream error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(openvino, "save_model", full)
+        told = failing("convert", "onnx", code=4)
+    assert "cannot be written by OpenVINO (basic_ios::clear: iostream error): is the disk" in told
+
+    def no_space(manifest, folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(manifests, "save", no_space)
+    told = failing("convert", "onnx", code=4)
+    assert "No space left on device; choose another --out" in told
+
+
+def test_bad_checkpoints_and_data_are_refused(checkpoints, data, tmp_path, capsys):
+    common = ["--out", str(tmp_path / "out"), "--target", "native"]
+    short = tmp_path / "short.safetensors"
+    short.write_bytes(checkpoints[0].read_bytes()[:1000])
+    assert main(["all", str(short), "--data", str(data), *common]) == 3
+    assert "not a readable safetensors file" in capsys.readouterr().err
+    weights = load_weights(checkpoints[0])
+    other = tmp_path / "pretrained.safetensors"
+    save_weights(other, task="pretrain", config=reader_tiny().config, state=weights.state, notes={})
+    for command in ("all", "export"):
+        assert main([command, str(other), "--data", str(data), *common]) == 3
+        assert "task 'pretrain'; allowed: detector, reader" in capsys.readouterr().err
+    empty = build_data(tmp_path / "empty", count=0)
+    assert main(["export", str(checkpoints[0]), "--data", str(empty), *common]) == 2
+    assert "0 plate cut-outs of split calib" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_most_accurate_candidate_is_kept(models, data, tmp_path, monkeypatch):
+    """A stand-in for NNCF: one setting keeps the network, one breaks it, one fails."""
+    work_here(monkeypatch)
+
+    def quantize_to(source, out, data, config, *, tolerances):
+        if config.name == "int8-c":
+            raise StepFailedError("quantize: no")
+        folder = tiny.build_reader(out / config.name / "reader", {"a": "A2"}.get(
+            config.name[-1], "A1"
+        ))
+        return steps.StepResult(folder=folder, manifest=manifests.load(folder), kept=False)
+
+    monkeypatch.setattr(candidates, "quantize", quantize_to)
+    base = quantize.QuantizeConfig()
+    configs = [dataclasses.replace(base, name=f"int8-{name}") for name in "abc"]
+    made = candidates.quantize_best(
+        models / "fp32" / "reader", tmp_path, configs, Judging(data=data), name="int8",
+        tolerances=Tolerances(),
+    )
+    assert [result.folder.parent.name for result in made] == ["int8-a", "int8-b", "int8"]
+    kept = manifests.load(tmp_path / "int8" / "reader")
+    assert kept.files == made[1].manifest.files
+    assert kept.tools["chosen"] == "the most accurate of 2 at zen2: int8-b"
+    with pytest.raises(StepFailedError, match="quantize: no"):
+        candidates.quantize_best(
+            models / "fp32" / "reader", tmp_path, configs[2:], Judging(data=data), name="int8",
+            tolerances=Tolerances(),
+        )
+
+
+def test_candidates_differ_in_one_setting_and_name():
+    base = quantize.QuantizeConfig(limit=3)
+    found = candidates.candidates(base)
+    assert len({config.name for config in found}) == len(found)
+    assert {config.overflow_fix for config in found} == {f.value for f in nncf.OverflowFix}
+    assert {config.bias_correction for config in found} == set(quantize.BIAS_CORRECTIONS)
+    for config in found:
+        changed = [f.name for f in dataclasses.fields(config)
+                   if getattr(config, f.name) != getattr(base, f.name)]
+        assert len(changed) <= 2 and changed[0] == "name"
+
+
+def test_accuracy_control_by_our_metric(data, tmp_path):
+    crops = Judging(data=data).pictures("reader")
+    right, wrong = (tiny.build_reader(tmp_path / t, t) for t in ("A1", "A2"))
+    validate = accuracy_control.validation(right, crops)
+    results = {}
+    for folder in (right, wrong):
+        compiled = openvino.compile_model(folder / manifests.MODEL_XML, "CPU")
+        results[folder.name] = validate(compiled, iter([0, 2]))
+    assert results == {"A1": (1.0, [1.0, 1.0]), "A2": (0.0, [0.0, 0.0])}
+    frames = Judging(data=data).pictures("detector")
+    detector = tiny.build_detector(tmp_path / "d")
+    validate = accuracy_control.validation(detector, frames)
+    compiled = openvino.compile_model(detector / manifests.MODEL_XML, "CPU")
+    share, each = validate(compiled, range(2))
+    assert 0 <= share <= 1 and len(each) == 2
+
+
+def test_quantized_with_accuracy_control(models, data, tmp_path, monkeypatch):
+    works = work_here(monkeypatch)
+    assert main(["quantize-accuracy", str(models / "fp32" / "reader"), "--data", str(data),
+                 "--out", str(tmp_path), "--target", "native", "--min-agreement", "0"]) == 0
+    assert works == ["control", "compare"]
+    made = manifests.load(tmp_path / "int8ac" / "reader")
+    assert (made.step, made.precision) == ("quantize-accuracy", "INT8")
+    assert made.tools["accuracy_control"] == "max drop 0.5 points on 8 pictures of dev"
+    reasons = [name for name in made.tools if name.startswith("FP32: ")]
+    assert "FP32: matrix product, slower in 8 bits without VNNI" in reasons
 
 
 def test_wrong_use_ends_with_its_exit_code(data, checkpoints, tmp_path, capsys):
@@ -230,8 +444,9 @@ def agreement(**changes) -> Agreement:
 
 
 def test_agreement_within_tolerance_passes():
-    compare.check_agreement(agreement(), Tolerances())
-    compare.check_agreement(agreement(task="reader", corners=math.nan), Tolerances())
+    compare.check_agreement("quantize", agreement(), Tolerances())
+    compare.check_executed("quantize", agreement())
+    compare.check_agreement("quantize", agreement(task="reader", corners=math.nan), Tolerances())
     assert agreement().figures()["agreement"] == 0.95
     assert "corners" not in agreement(corners=math.nan).figures()
 
@@ -239,11 +454,17 @@ def test_agreement_within_tolerance_passes():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [({"k": 18}, "18 of 20 detections found again"), ({"k": 0, "n": 0}, "nothing can be judged"),
-     ({"corners": 0.021}, "corners moved by 2.1%"), ({"int8_layers": 0}, "none of 9")],
+     ({"corners": 0.021}, "corners moved by 2.1%")],
 )
 def test_agreement_beyond_tolerance_fails(changes, message):
     with pytest.raises(StepFailedError, match=message):
-        compare.check_agreement(agreement(**changes), Tolerances())
+        compare.check_agreement("quantize", agreement(**changes), Tolerances())
+
+
+def test_nothing_in_8_bits_fails():
+    for parents in (5, 6):
+        with pytest.raises(StepFailedError, match=f"quantize: 5 of 9 .* of the parent {parents};"):
+            compare.check_executed("quantize", agreement(int8_layers_of_parent=parents))
 
 
 def test_find_again_by_hand():
@@ -277,7 +498,7 @@ def test_a_plate_may_slip_below_the_threshold_a_little(tmp_path, data, mine, the
 
 def test_the_child_process_is_capped(tmp_path, data):
     folder = tiny.build_reader(tmp_path / "a", "A1")
-    found = compare.compare_at(folder, folder, data, instruction_set="avx2")
+    found = compare.compare_at(folder, folder, data, target="avx2")
     assert (found.k, found.n, found.isa) == (2, 2, "Intel AVX2")
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from alpr_edge import picks
+
 BUILT_FROM = ("alpr_edge", "pyproject.toml", "README.md", "LICENSE")
 DEMO = ROOT / "docs" / "demo"
 
@@ -55,9 +57,11 @@ def test_wheel_holds_the_runtime_with_its_models_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"alpr_edge"}
-    for task in ("detector", "reader"):
+    variants = [v for task in ("detector", "reader") for v in picks.variants(picks.MODELS, task)]
+    for folder in (variant.folder.name for variant in variants):
         for file in ("model.xml", "model.bin", "manifest.json"):
-            assert f"alpr_edge/models/{task}/{file}" in names
+            assert f"alpr_edge/models/{folder}/{file}" in names
+    assert f"alpr_edge/models/{picks.FILENAME}" in names
     assert "alpr_edge/py.typed" in names and "alpr_edge/data/index.py" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 

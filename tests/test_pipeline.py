@@ -176,7 +176,8 @@ def test_numbers_that_are_not_finite_are_an_error(tiny_models, frame):
             detector.postprocess(broken, framed)
     with pytest.raises(ModelError, match="not finite"):
         PlateReader(tiny_models / "reader").decode(
-            {"logits": np.full((1, 10, 75), np.inf, np.float32), "rows": np.zeros((1, 2))}
+            {"logits": np.full((1, 10, 75), np.inf, np.float32), "rows": np.zeros((1, 2)),
+             "ctc": np.zeros((1, 20, 75), np.float32)}
         )
 
 
@@ -192,12 +193,24 @@ def test_models_of_the_wrong_task_or_place(tiny_models, tmp_path):
 def test_temperature_softens_and_pad_ends_the_text():
     logits = np.zeros((1, 3, 4), np.float32)
     logits[0, [0, 1, 2], [2, 0, 3]] = np.log(5)
-    [sharp] = decode_logits(logits, np.array([2]), 1.0)
-    [soft] = decode_logits(logits, np.array([2]), 2.0)
+    tokens = np.eye(4, dtype=np.float32)[None, [2, 2, 0]]  # they spell the same
+    [sharp] = decode_logits(logits, tokens, np.array([2]), 1.0)
+    [soft] = decode_logits(logits, tokens, np.array([2]), 2.0)
     assert (sharp.text, sharp.rows) == ("1", 2)
-    assert sharp.confidence == pytest.approx((5 / 8) ** 3)
-    assert soft.confidence == pytest.approx((5**0.5 / (5**0.5 + 3)) ** 3)
+    assert sharp.confidence == pytest.approx((5 / 8) ** 2 / 8)  # the last slot is no pad
+    assert soft.confidence == pytest.approx(5 / (5**0.5 + 3) ** 3)
     assert sharp.char_confidences == pytest.approx((5 / 8,))
+
+
+def test_where_slots_and_tokens_differ_the_more_probable_text_is_the_answer():
+    slots = np.log(np.float32([[[0.01, 0.59, 0.4], [0.98, 0.01, 0.01]]]))  # "0" rather than "1"
+    tokens = np.log(np.float32([[[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]]))  # "1" rather than "0"
+    [reading] = decode_logits(slots, tokens, np.array([1]), 1.0)
+    mine = 0.59 * 0.98 * (0.2 * 0.8 + 0.2 * 0.1 + 0.1 * 0.1)  # paths: 1-, 11, -1
+    its = 0.4 * 0.98 * (0.7 * 0.8 + 0.7 * 0.1 + 0.1 * 0.1)
+    assert reading.text == "1"
+    assert reading.confidence == pytest.approx(0.4 * 0.98 * its / (its + mine), rel=1e-5)
+    assert reading.char_confidences == pytest.approx((0.4,), rel=1e-5)
 
 
 def test_results_are_frozen(alpr, frame):

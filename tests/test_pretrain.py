@@ -236,7 +236,7 @@ def test_the_command_runs_and_resumes(tmp_path, monkeypatch) -> None:
     def short(steps: int):
         loop = dataclasses.replace(recipe.loop, steps=steps, amp=False)
         data = dataclasses.replace(recipe.data, rendered=0.0)
-        return lambda _: dataclasses.replace(recipe, loop=loop, data=data, batch_size=2)
+        return lambda *_: dataclasses.replace(recipe, loop=loop, data=data, batch_size=2)
     monkeypatch.setattr(phase_1.RenderMaterial, "load", lambda *_: None)
     arguments = ["pretrain", "--data", str(tmp_path), "--run", str(tmp_path / "run"),
                  "--variant", "tiny", "--workers", "0", "--threads", "1"]

@@ -24,12 +24,12 @@ from training.pseudo import (
     findings,
     load_reader,
     views,
-    with_pseudo,
     write_pseudo,
     write_suspects,
 )
 from training.reader.data import load_plates
 from training.reader.model import IGNORE, reader_tiny
+from training.selection import Selection, select, with_pseudo
 
 
 def reading(text: str, confidence: float = 0.95, rows: int = 1) -> Reading:
@@ -162,7 +162,9 @@ def test_training_takes_the_listed_texts_into_the_set_they_belong_to(tmp_path) -
     one = by_grey(answers)
     two = by_grey(answers | {3: reading("AB4", rows=2)})
     write_pseudo(data, [one, two], out, 0.9)
-    items, dropped = load_plates(with_pseudo(read(data), data, out), Split.TRAIN)
+    selected = select(data, Selection(pseudo=out))
+    assert selected.pseudo_sets == ("br", "us_untexted")
+    items, dropped = load_plates(selected.samples, Split.TRAIN)
     assert [(item.dataset, item.text, item.rows) for item in items] == [
         ("us", "AB1", 0), ("us", "AB2", 1), ("br", "AB4", IGNORE),
     ]
@@ -199,8 +201,8 @@ def test_a_reader_reads_with_the_temperature_of_its_notes(tmp_path) -> None:
     save_weights(path, notes={"temperature": 1.7}, **facts)
     plates = np.random.default_rng(0).integers(0, 256, (3, 48, 192, 3), np.uint8)
     with torch.inference_mode():
-        logits, rows = model(torch.from_numpy(plates))
-    expected = decode_logits(logits.numpy(), rows.argmax(-1).numpy() + 1, 1.7)
+        logits, tokens, rows = (part.numpy() for part in model(torch.from_numpy(plates)))
+    expected = decode_logits(logits, tokens, rows.argmax(-1) + 1, 1.7)
     assert load_reader(path)(plates) == expected
 
 

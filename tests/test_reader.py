@@ -14,11 +14,14 @@ torch = pytest.importorskip("torch")
 from alpr_edge.alphabet import CLASSES, PAD, SLOTS, encode
 from alpr_edge.data.index import read_index
 from alpr_edge.data.sample import Split
+from alpr_edge.errors import DataError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from training.augment import PLATE_RECIPE, augment
 from training.reader.data import (
+    PlateItem,
     PlateStream,
     ReaderDataConfig,
+    StoredPlate,
     batches,
     jitter,
     load_plates,
@@ -43,8 +46,9 @@ def plates(count: int, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("variant", [reader_tiny, reader_edge])
 def test_output_contract(variant) -> None:
     with torch.inference_mode():
-        logits, rows = variant().eval()(plates(2))
+        logits, tokens, rows = variant().eval()(plates(2))
     assert logits.shape == (2, SLOTS, CLASSES)
+    assert tokens.shape == (2, 48, CLASSES)
     assert rows.shape == (2, 2)
 
 
@@ -191,3 +195,25 @@ def test_stream_is_seeded_and_makes_batches(tmp_path) -> None:
     assert one["image"].shape == (4, PLATE_HEIGHT, PLATE_WIDTH, 3)
     assert one["text"][0, :5].tolist() == [*encode("AB12")[:4], PAD]
     assert one["rows"].tolist() == [1] * 4
+
+
+def test_plates_beyond_the_memory_are_cut_when_drawn_alike(tmp_path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (100, 200, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    plates = [{"box": [x, 40, x + 40, 60], "corners": None, "text": "AB12"} for x in (20, 120)]
+    write_index(tmp_path, [row("a.png", plates=plates)], "frames.jsonl")
+    write_index(tmp_path, [row("a.png", text="AB13")], "crops.jsonl")
+    size = 2 * 60 * 30 * 3 + 200 * 100 * 3  # both plates with their margins, and the cut-out
+    held, drawn = (
+        load_plates(read_index(tmp_path), Split.TRAIN, memory=memory)[0]
+        for memory in (size, size - 1)
+    )
+    assert all(isinstance(plate, PlateItem) for plate in held)
+    assert all(isinstance(plate, StoredPlate) for plate in drawn)
+    config = ReaderDataConfig(rendered=0.0)
+    one, two = (next(batches(PlateStream(p, None, config, 3), 8, 0)) for p in (held, drawn))
+    for name in one:
+        assert torch.equal(one[name], two[name])
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError, match="training check"):
+        _ = drawn[0].image

@@ -29,26 +29,42 @@ from training.render.plate import CHINESE_STYLES, LATIN_STYLES
 from training.render.scene import render_scene
 from training.render.street import drawn_background
 from training.render.texts import chinese_prefix, chinese_serial, from_pattern, plain
+from training.render.world import world
 
 DEMO = Path(__file__).resolve().parent.parent / "docs" / "demo"
 LETTER, MIXED = "[A-HJ-NP-Z]", "[A-HJ-NP-Z0-9]"
+CHINESE_TWO_ROWS = {
+    "cn_yellow_two", "cn_trailer", "cn_motorcycle", "cn_police_two", "cn_army_two", "cn_armed_two",
+    "cn_black_two",
+}
+CHINESE_KINDS = {
+    "trailer": "yellow", "learner": "yellow", "police": "white", "army": "white", "armed": "white",
+}
 CHINESE_RULES = {
     "cn_blue": rf"[{PROVINCES}]{LETTER}{MIXED}{{5}}",
     "cn_yellow": rf"[{PROVINCES}]{LETTER}{MIXED}{{5}}",
     "cn_yellow_two": rf"[{PROVINCES}]{LETTER}{MIXED}{{5}}",
     "cn_trailer": rf"[{PROVINCES}]{LETTER}{MIXED}{{4}}挂",
     "cn_learner": rf"[{PROVINCES}]{LETTER}{MIXED}{{4}}学",
-    "cn_motorcycle": rf"[{PROVINCES}]{LETTER}{MIXED}{{5}}",
+    "cn_motorcycle": rf"[{PROVINCES}]{LETTER}({MIXED}{{5}}|{MIXED}{{4}}学)",
     "cn_green_small": rf"[{PROVINCES}]{LETTER}[A-HJK]{MIXED}\d{{4}}",
     "cn_green_large": rf"[{PROVINCES}]{LETTER}\d{{5}}[A-HJK]",
     "cn_police": rf"[{PROVINCES}]{LETTER}{MIXED}{{4}}警",
+    "cn_police_two": rf"[{PROVINCES}]{LETTER}{MIXED}{{4}}警",
     "cn_army": rf"{LETTER}{{2}}\d{{5}}",
-    "cn_black": rf"[{PROVINCES}]{LETTER}{MIXED}{{4}}[港澳0-9A-Z]|[{PROVINCES}]\d{{5}}领|使\d{{6}}",
+    "cn_army_two": rf"{LETTER}{{2}}\d{{5}}",
+    "cn_armed": rf"WJ[{PROVINCES}]\d{{4}}[0-9BDHJSTX]",
+    "cn_armed_two": rf"WJ[{PROVINCES}]\d{{4}}[0-9BDHJSTX]",
+    "cn_black": (
+        rf"[{PROVINCES}]{LETTER}{MIXED}{{4}}[港澳领0-9A-Z]|[{PROVINCES}]\d{{5}}领|使\d{{6}}|\d{{6}}使"
+    ),
+    "cn_black_two": rf"[{PROVINCES}]{LETTER}({MIXED}{{5}}|\d{{4}}领)",
 }
+INDIAN = r"[A-Z]{2}\d{1,2}[A-Z]{0,3}\d{1,4}|2\dBH\d{4}[A-Z]{2}"
 LATIN_RULES = {
     "br": r"[A-Z]{3}\d{4}", "br_two": r"[A-Z]{3}\d{4}", "tn": r"\d{1,3}T\d{1,4}",
-    "in": r"[A-Z]{2}\d[0-9A-Z][A-Z]{1,2}\d{4}", "in_two": r"[A-Z]{2}\d[0-9A-Z][A-Z]{1,2}\d{4}",
-    "id": r"[A-Z]{1,2}\d{3,4}[A-Z]{1,3}", "vn_two": r"\d\d[A-Z]{1,2}\d{4,6}|[A-Z]{2}\d{4}",
+    "in": INDIAN, "in_two": INDIAN, "id": r"[A-Z]{1,2}\d{1,4}[A-Z]{1,3}",
+    "vn_two": r"\d\d[A-Z]{1,2}\d{4,6}|[A-Z]{2}\d{4}",
     "mercosur_two": r"[A-Z]{3}\d[A-Z]\d\d|[A-Z]\d{3}[A-Z]{3}",
 }
 
@@ -118,10 +134,10 @@ def test_chinese_style(material: RenderMaterial, style: str) -> None:
         plate = render_plate(material, rng, style)
         assert re.fullmatch(CHINESE_RULES[style], plate.text), plate.text
         assert fits(plate.text) and plate.country == "CN"
-        assert plate.rows == (2 if style in ("cn_yellow_two", "cn_trailer", "cn_motorcycle") else 1)
+        assert plate.rows == (2 if style in CHINESE_TWO_ROWS else 1)
         if style != "cn_motorcycle":
-            assert plate.kind == style.split("_")[1].replace("trailer", "yellow").replace(
-                "learner", "yellow").replace("police", "white").replace("army", "white")
+            name = style.split("_")[1]
+            assert plate.kind == CHINESE_KINDS.get(name, name)
 
 
 def test_colours_are_the_kind(material: RenderMaterial) -> None:
@@ -138,6 +154,22 @@ def test_colours_are_the_kind(material: RenderMaterial) -> None:
     blue, green, red = mean("cn_green_small")
     assert green > blue and green > red
     assert mean("cn_police").min() > 130 and mean("cn_black").max() < 110
+
+
+def test_free_plates_are_drawn_with_contrast(fallback: RenderMaterial) -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(60):
+        draft = world(fallback, rng)
+        base = np.median(draft.canvas.image.reshape(-1, 3), axis=0)
+        assert all(abs(sum(ink) - base.sum()) > 180 for ink in draft.canvas.inks)
+
+
+def test_stuttering_texts_and_indian_ones_fit(fallback: RenderMaterial) -> None:
+    rng = np.random.default_rng(7)
+    texts = [render_plate(fallback, rng, "in", wear=0).text for _ in range(60)]
+    assert {len(text) for text in texts} >= {9, 10}
+    mixed = "".join(from_pattern(rng, "xxxxxxxx") for _ in range(200))
+    assert not set(mixed) & set("IO") and {"0", "1", "A"} <= set(mixed)
 
 
 def test_missing_glyphs_and_unknown_styles_are_errors(fallback: RenderMaterial) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from alpr_edge.data import PlateTruth, Sample, Split
 from alpr_edge.errors import DataError
+from alpr_edge.markdown import markers, replace_block
 from alpr_edge.metrics import FrameResult
 from alpr_edge.types import Detection
 from benchmarks import results, sizes
@@ -42,10 +43,11 @@ def test_confidence_is_a_table_of_the_last_model():
 
 
 def test_the_readme_block_is_replaced_and_its_absence_told():
-    text = f"a\n{results.BEGIN}\nold\n{results.END}\nb"
-    assert results.replace_block(text, "new") == f"a\n{results.BEGIN}\nnew\n{results.END}\nb"
+    begin, end = markers("results")
+    text = f"a\n{begin}\nold\n{end}\nb"
+    assert replace_block(text, "results", "new") == f"a\n{begin}\nnew\n{end}\nb"
     with pytest.raises(DataError, match="lacks the markers"):
-        results.replace_block("no markers", "new")
+        replace_block("no markers", "results", "new")
 
 
 def test_no_report_or_a_broken_one_is_told(tmp_path):
@@ -60,7 +62,7 @@ def test_documents_are_those_of_the_committed_reports():
     reports = results.load(results.REPORTS)
     assert results.DOCUMENT.read_text("utf-8") == results.document(reports)
     readme = results.README.read_text("utf-8")
-    assert readme == results.replace_block(readme, results.summary(reports))
+    assert readme == replace_block(readme, results.BLOCK, results.summary(reports))
 
 
 def frame(width: int, found: bool) -> FrameResult:

@@ -7,11 +7,11 @@ import json
 import pytest
 from conftest import ROOT
 
-from alpr_edge import ALPR
+from alpr_edge import ALPR, picks
 from alpr_edge.data import Split, read
 from alpr_edge.images import load_image
+from alpr_edge.manifest import load
 from alpr_edge.metrics import FrameResult, detection_rates, end_to_end_hits
-from alpr_edge.pipeline import MODELS
 from alpr_edge.types import Detection
 
 DEMO = ROOT / "docs" / "demo"
@@ -35,11 +35,10 @@ def test_demo_pictures_are_read(alpr):
     assert right >= total - 2
 
 
-def test_every_shipped_model_tells_its_origin():
-    for task in ("detector", "reader"):
-        from alpr_edge.manifest import load
-
-        manifest = load(MODELS / task)
+@pytest.mark.parametrize("task", ["detector", "reader"])
+def test_every_shipped_model_tells_its_origin(task):
+    for variant in picks.variants(picks.MODELS, task):
+        manifest = load(variant.folder)
         assert manifest.ancestors[-1].step == "train"
         assert manifest.ancestors[-1].files  # the weights file's hash
         assert manifest.trained_on

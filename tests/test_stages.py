@@ -12,7 +12,7 @@ from alpr_edge import budget, geometry
 from alpr_edge.errors import DataError, OutputError, UsageError
 from alpr_edge.stages import DETECTION_STAGES, READING_STAGES, Stage
 from alpr_edge.types import Detection
-from benchmarks import machine, stages
+from benchmarks import stages
 from benchmarks.__main__ import main
 from benchmarks.stages import Scene, Times
 from benchmarks.stages_tables import _beyond_cap
@@ -174,10 +174,3 @@ def test_wrong_options(command, tmp_path):
     assert main([*command, "--threads", "0"]) == UsageError.exit_code
     assert main([*command, "--out", str(tmp_path / "no" / "s.json")]) == OutputError.exit_code
     assert main([*command, "--models", str(tmp_path)]) == 3
-
-
-def test_the_cpu_names_itself(tmp_path):
-    info = tmp_path / "cpuinfo"
-    info.write_text("processor : 0\nmodel name\t: AMD Ryzen 7 5700U\n")
-    assert machine.cpu_name(info) == "AMD Ryzen 7 5700U"
-    assert machine.cpu_name(tmp_path / "absent")

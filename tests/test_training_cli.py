@@ -34,7 +34,7 @@ def test_a_full_disk_is_told(tmp_path, capsys, monkeypatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "state.pt")
 
-    monkeypatch.setattr("training.__main__.execute", full)
+    monkeypatch.setattr("training.commands.train_reader", full)
     code = main(["reader", "--data", str(tmp_path), "--run", str(tmp_path)])
     assert code == ExitCode.OUTPUT
     assert "No space left on device" in capsys.readouterr().err

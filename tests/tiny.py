@@ -47,7 +47,9 @@ def base_manifest(task: str, folder: Path, **changes) -> manifest.Manifest:
         ),
         "outputs": tuple(
             manifest.OutputSpec(name=name, axes=("N", "..."))
-            for name in (("scores", "distances", "offsets") if detector else ("logits", "rows"))
+            for name in (
+                ("scores", "distances", "offsets") if detector else ("logits", "ctc", "rows")
+            )
         ),
         "decode": manifest.DetectorDecode(
             strides=decode.STRIDES, score_threshold=0.3, nms_iou=0.5
@@ -86,9 +88,12 @@ def build_reader(folder: Path, text: str = TEXT, rows: int = 1) -> Path:
     """A reader that reads ``text`` on every plate."""
     logits = np.zeros((1, alphabet.SLOTS, alphabet.CLASSES))
     logits[0, np.arange(alphabet.SLOTS), alphabet.encode(text)] = 12
+    tokens = np.zeros((1, 2 * alphabet.SLOTS, alphabet.CLASSES))  # a blank after each character
+    tokens[0, 1::2, alphabet.PAD] = tokens[0, np.arange(0, 20, 2), alphabet.encode(text)] = 12
     image, zeros = _image(-1, 48, 192, 3)
     outputs = [
         _answer(zeros, logits, "logits"),
+        _answer(zeros, tokens, "ctc"),
         _answer(zeros, np.eye(2)[None, rows - 1], "rows"),
     ]
     return _save(openvino.Model(outputs, [image], "tiny_reader"), folder, "reader")

@@ -19,6 +19,8 @@ from alpr_edge.alphabet import CHARACTERS
 from alpr_edge.errors import ModelError
 
 SCHEMA = "1"
+STATE, BEST, LAST = "state.pt", "best.safetensors", "last.safetensors"
+"""Names in a run's folder: the resumable state, the averaged weights best on dev, the latest."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,15 +119,13 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     os.replace(partial, path)
 
 
-STATE = "state.pt"
-"""Name of the resumable state in a run's folder."""
-
-
 def resumed_step(run_dir: Path) -> int:
     """The step a run in ``run_dir`` goes on from, 0 for a new one: part of the data's seed, so
     that a resumed run does not see its first pictures again."""
     path = run_dir / STATE
-    return int(torch.load(path, weights_only=True, mmap=True)["step"]) if path.exists() else 0
+    if not path.exists():
+        return 0
+    return int(torch.load(path, weights_only=True, mmap=True, map_location="cpu")["step"])
 
 
 def parameter_groups(

@@ -19,14 +19,16 @@ from alpr_edge.data import read
 from alpr_edge.data.sample import Sample, Split
 from alpr_edge.errors import DataError, ModelError, UsageError
 from alpr_edge.metrics import Rate
-from training.checkpoint import data_hash, load_weights, resumed_step, save_weights
+from training.checkpoint import BEST, data_hash, load_weights, resumed_step, save_weights
 from training.loop import LoopConfig, seed_everything, train
 from training.networks import build
-from training.publish import BEST, fit_confidence
-from training.reader.data import PlateItem, PlateStream, ReaderDataConfig, batches, load_plates
+from training.options import DEFAULTS, RunOptions
+from training.publish import fit_confidence
+from training.reader.data import Plate, PlateStream, ReaderDataConfig, batches, load_plates
 from training.reader.model import Reader
 from training.reader.train import ReaderRecipe, evaluator
 from training.render import RenderMaterial
+from training.selection import trained_on
 
 SHIPPED = Path(__file__).parent / "weights" / "reader_edge.safetensors"
 TUNED, REPORT = "reader.safetensors", "finetune.json"
@@ -84,7 +86,7 @@ def divide(samples: list[Sample]) -> list[Sample]:
     ]
 
 
-def own_plates(data: Path) -> tuple[list[PlateItem], list[PlateItem]]:
+def own_plates(data: Path) -> tuple[list[Plate], list[Plate]]:
     """The labelled plates to learn from and those of dev.
 
     Raises:
@@ -116,7 +118,8 @@ def load_reader(path: Path) -> Reader:
 
 
 def finetune(
-    data: Path, run_dir: Path, *, start: Path = SHIPPED, minutes: float = 5.0, threads: int = 2
+    data: Path, run_dir: Path, *, start: Path = SHIPPED, minutes: float = 5.0,
+    options: RunOptions = DEFAULTS,
 ) -> Finetuned:
     """Fine-tune the reader of ``start`` on the plates in ``data``; resumes where it stopped.
 
@@ -124,38 +127,37 @@ def finetune(
     before reader.safetensors, with the confidence fitted on dev: what ``python -m optimize`` takes.
 
     Raises:
-        UsageError: no time. ModelError: ``start`` is no reader. DataError: the data cannot be read
-            or is too little.
+        UsageError: no time. ModelError: ``start`` is no reader. DataError: the
+            data cannot be read or is too little.
     """
     if not minutes > 0:
         raise UsageError(f"{minutes} minutes; give more than 0")
     recipe = finetune_recipe(minutes)
     seed_everything(recipe.loop.seed)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(options.threads)
     model = load_reader(start)
     items, dev = own_plates(data)
     before = evaluator(dev)(model)["exact"]
     folder = data if data.is_dir() else data.parent
-    seed = recipe.loop.seed + resumed_step(run_dir)
+    seed = recipe.loop.seed + (resumed_step(run_dir) if options.resume else 0)
     stream = PlateStream(items, RenderMaterial.load(folder), recipe.data, seed)
     notes = {
         "plates": len(items), "dev_plates": len(dev), "start": load_weights(start).sha256,
         "data_hash": data_hash(data), "data_recipe": dataclasses.asdict(recipe.data),
+        "trained_on": trained_on(
+            {item.dataset for item in items}, rendered=True, earlier=(start,)
+        ),
     }
     train(
-        model, batches(stream, recipe.batch_size, workers=1), recipe.loop, run_dir,
-        evaluator(dev, run_dir), task="reader", notes=notes,
+        model, batches(stream, recipe.batch_size, options.workers), recipe.loop, run_dir,
+        evaluator(dev, run_dir), task="reader", options=options, notes=notes,
     )
     best = load_weights(run_dir / BEST)
     after = best.notes["dev"]["exact"]
     if after > before:
         network = load_reader(run_dir / BEST)
-        sets = load_weights(start).notes.get("trained_on", [])
-        facts = fit_confidence(network, dev) | {
-            "trained_on": sorted({*sets, *(item.dataset for item in items)})
-        }
         save_weights(run_dir / TUNED, task="reader", config=network.config, state=best.state,
-                     notes=best.notes | facts)
+                     notes=best.notes | fit_confidence(network, dev))
     result = Finetuned(
         learned=len(items), before=Rate(round(before * len(dev)), len(dev)),
         after=Rate(round(after * len(dev)), len(dev)),

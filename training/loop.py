@@ -1,9 +1,8 @@
-"""The training loop: one plain function for both networks."""
+"""The training loop: plain functions for both networks."""
 
 from __future__ import annotations
 
 import copy
-import csv
 import dataclasses
 import json
 import math
@@ -18,12 +17,20 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
 from alpr_edge.errors import AlprEdgeError, UsageError
-from training.checkpoint import STATE, commit, parameter_groups, save_state, save_weights
+from training.checkpoint import (
+    BEST,
+    LAST,
+    STATE,
+    commit,
+    parameter_groups,
+    save_state,
+    save_weights,
+)
+from training.log import RunLog
+from training.options import DEFAULTS, RunOptions
 from training.plateau import Plateau, PlateauRate
-from training.plots import EVAL, LOG, write_curves
 from training.schedule import Schedule, rate_factor
 
 Batch = dict[str, Any]
@@ -93,6 +100,103 @@ def update_ema(average: nn.Module, model: nn.Module, decay: float, step: int) ->
                 mean.copy_(value)
 
 
+def losses_of(
+    model: nn.Module, batch: Batch, device: torch.device, *, amp: bool
+) -> dict[str, Tensor]:
+    """``model.loss`` of a batch moved to ``device``; ``amp``: in bfloat16 where that is enough."""
+    moved = {name: value.to(device) for name, value in batch.items()}
+    with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+        losses: dict[str, Tensor] = model.loss(moved)  # type: ignore[operator]
+    return losses
+
+
+class Run:
+    """A run in progress: the network and its average, the optimizer, how far it is."""
+
+    def __init__(self, model: nn.Module, config: LoopConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.model = model.to(device)
+        self.average = copy.deepcopy(self.model).eval()
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(
+                self.model, lr=config.lr, weight_decay=config.weight_decay,
+                backbone=config.backbone, backbone_ratio=config.backbone_ratio,
+            )
+        )
+        self.plateau = PlateauRate(config.plateau)
+        self.frozen_at_first = [
+            parameter for name, parameter in model.named_parameters()
+            if config.head_only and name.startswith(config.backbone) and parameter.requires_grad
+        ]
+        self.step, self.seconds, self.best = 0, 0.0, -math.inf
+        self.rate = 0.0
+        """Of the latest step."""
+
+    @property
+    def minutes(self) -> float:
+        """Of training, over all resumes."""
+        return self.seconds / 60
+
+    def done(self) -> float:
+        """Share of the run in 0..1."""
+        share = self.step / self.config.steps
+        return max(share, self.minutes / self.config.minutes) if self.config.minutes else share
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """One step; returns its losses.
+
+        Raises:
+            NonFiniteLossError: the loss is NaN or infinite.
+        """
+        self._set_rate()
+        self.model.train()
+        losses = losses_of(self.model, batch, self.device, amp=self.config.amp)
+        values = {name: value.item() for name, value in losses.items()}
+        if not math.isfinite(values["loss"]):
+            raise NonFiniteLossError(
+                f"step {self.step}: loss is {values}; {STATE} in the run's folder is from before: "
+                f"resume with a lower rate than {self.config.lr}"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimizer.step()
+        update_ema(self.average, self.model, self.config.ema, self.step)
+        self.step += 1
+        if self.config.schedule == "plateau":
+            self.plateau.add(values["loss"])
+        return values
+
+    def _set_rate(self) -> None:
+        done = self.done()
+        factor = rate_factor(
+            self.config.schedule, done, warmup=self.config.warmup, plateau=self.plateau.rate
+        )
+        self.rate = self.config.lr * factor
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_lr"] * factor
+        for parameter in self.frozen_at_first:
+            parameter.requires_grad_(done >= self.config.head_only)
+
+    def save(self, path: Path) -> None:
+        """Write what :meth:`load` needs."""
+        save_state(path, {
+            "model": self.model.state_dict(), "ema": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
+            "best": self.best, "plateau": self.plateau.state_dict(),
+        })
+
+    def load(self, path: Path) -> None:
+        """Go on where a run was saved, on whichever device that was."""
+        state = torch.load(path, weights_only=True, map_location=self.device)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
+        if "plateau" in state:  # not in older files
+            self.plateau.load_state_dict(state["plateau"])
+
+
 def train(
     model: nn.Module,
     batches: Iterator[Batch],
@@ -101,7 +205,7 @@ def train(
     evaluate: Evaluate,
     *,
     task: str,
-    resume: bool = True,
+    options: RunOptions = DEFAULTS,
     notes: dict[str, Any] | None = None,
 ) -> dict[str, float]:
     """Train ``model`` (with ``config`` attribute and ``loss(batch) -> {"loss": ..., ...}``).
@@ -114,143 +218,71 @@ def train(
         NonFiniteLossError: the loss became NaN or infinite.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    model_config: Any = model.config
-    loss_of: Callable[[Batch], dict[str, Tensor]] = model.loss  # type: ignore[assignment]
-    average = copy.deepcopy(model).eval()
-    optimizer = torch.optim.AdamW(
-        parameter_groups(
-            model, lr=config.lr, weight_decay=config.weight_decay,
-            backbone=config.backbone, backbone_ratio=config.backbone_ratio,
-        )
-    )
-    plateau = PlateauRate(config.plateau)
-    backbone = [
-        parameter for name, parameter in model.named_parameters()
-        if config.head_only and name.startswith(config.backbone) and parameter.requires_grad
-    ]
-    step, seconds, best = 0, 0.0, -math.inf
-    state_path = run_dir / STATE
-    if resume and state_path.exists():
-        state = torch.load(state_path, weights_only=True)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, seconds, best = state["step"], state["seconds"], state["best"]
-        if "plateau" in state:  # not in older files
-            plateau.load_state_dict(state["plateau"])
-    for name in (LOG, EVAL):
-        keep_rows(run_dir / name, last_step=step)
+    run = Run(model, config, torch.device(options.device))
+    if options.resume and (run_dir / STATE).exists():
+        run.load(run_dir / STATE)
+    notes = {"commit": commit(), **(notes or {})}
     facts = {
-        "task": task, "model": dataclasses.asdict(model_config), "commit": commit(),
-        "loop": dataclasses.asdict(config), **(notes or {}),
+        "task": task, "model": dataclasses.asdict(model.config),  # type: ignore[call-overload]
+        "loop": dataclasses.asdict(config), "options": dataclasses.asdict(options), **notes,
     }
-    (run_dir / "config.json").write_text(json.dumps(facts, indent=1, default=str))
-
-    def save(name: str, figures: dict[str, float]) -> None:
-        save_weights(
-            run_dir / name, task=task, config=model_config, state=average.state_dict(),
-            notes={
-                "step": step, "minutes": round(seconds / 60, 1), "commit": commit(),
-                "seed": config.seed, "dev": figures, **(notes or {}),
-            },
-        )
-
-    def checkpoint() -> None:
-        save_state(
-            state_path,
-            {
-                "model": model.state_dict(), "ema": average.state_dict(),
-                "optimizer": optimizer.state_dict(), "step": step, "seconds": seconds,
-                "best": best, "plateau": plateau.state_dict(),
-            },
-        )
-
-    def done() -> float:
-        share = step / config.steps
-        return max(share, seconds / 60 / config.minutes) if config.minutes else share
-
-    writer = SummaryWriter(run_dir)
-    sums: dict[str, float] = {}
     figures: dict[str, float] = {}
-    last_checkpoint = last_evaluation = last_tick = time.monotonic()
-    with Progress(
-        TextColumn(task), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn(),
-        console=Console(stderr=True),
-    ) as progress:
-        bar = progress.add_task("", total=1.0, completed=done())
-        while done() < 1.0:
-            factor = rate_factor(
-                config.schedule, done(), warmup=config.warmup, plateau=plateau.rate
-            )
-            for group in optimizer.param_groups:
-                group["lr"] = group["base_lr"] * factor
-            for parameter in backbone:
-                parameter.requires_grad_(done() >= config.head_only)
-            model.train()
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.amp):
-                losses = loss_of(next(batches))
-            if not torch.isfinite(losses["loss"]):
-                values = {name: value.item() for name, value in losses.items()}
-                raise NonFiniteLossError(
-                    f"step {step}: loss is {values}; resume from {state_path} with a lower "
-                    f"rate than {config.lr}"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            losses["loss"].backward()
-            nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-            optimizer.step()
-            update_ema(average, model, config.ema, step)
-            step += 1
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + value.item()
-            if config.schedule == "plateau":
-                plateau.add(losses["loss"].item())
+    with (
+        RunLog(run_dir, facts, step=run.step, project=options.wandb) as log,
+        progress_bar(task) as progress,
+    ):
+        bar = progress.add_task("", total=1.0, completed=run.done())
+        checkpointed = evaluated = ticked = time.monotonic()
+        while run.done() < 1.0:
+            log.add(run.update(next(batches)))
             now = time.monotonic()
-            seconds += now - last_tick
-            last_tick = now
-            if step % config.log_steps == 0:
-                if plateau.check():
-                    progress.console.print(f"step {step}: plateau, rate x {plateau.rate:g}")
-                means = {name: total / config.log_steps for name, total in sums.items()}
-                sums = {}
-                row = {"step": step, "minutes": seconds / 60, "lr": config.lr * factor, **means}
-                log_row(run_dir / LOG, row)
-                for name, value in means.items():
-                    writer.add_scalar(f"train/{name}", value, step)
-                progress.update(bar, completed=done(), description=f"loss {means['loss']:.3f}")
-            finished = done() >= 1.0
-            if finished or now - last_evaluation > config.evaluate_minutes * 60:
-                figures = evaluate(average)
-                row = {"step": step, "minutes": seconds / 60, **figures}
-                log_row(run_dir / EVAL, row)
-                write_curves(run_dir, task)
-                progress.console.print(json.dumps({k: round(v, 4) for k, v in row.items()}))
-                for name, value in figures.items():
-                    writer.add_scalar(f"dev/{name}", value, step)
-                save("last.safetensors", figures)
-                if figures[config.choose] > best:
-                    best = figures[config.choose]
-                    save("best.safetensors", figures)
-                last_evaluation = last_tick = time.monotonic()  # evaluation is not training time
-            if finished or now - last_checkpoint > config.checkpoint_minutes * 60:
-                checkpoint()
-                last_checkpoint = time.monotonic()
-    writer.close()
+            run.seconds += now - ticked
+            ticked = now
+            if run.step % config.log_steps == 0:
+                if run.plateau.check():
+                    progress.console.print(f"step {run.step}: plateau, rate x {run.plateau.rate:g}")
+                loss = log.write_losses(run.step, run.minutes, run.rate)["loss"]
+                progress.update(bar, completed=run.done(), description=f"loss {loss:.3f}")
+            finished = run.done() >= 1.0
+            if finished or now - evaluated > config.evaluate_minutes * 60:
+                figures = evaluate(run.average)
+                log.write_figures(run.step, run.minutes, figures)
+                progress.console.print(told(run, figures))
+                save_average(run, run_dir, task, figures, notes)
+                evaluated = ticked = time.monotonic()  # evaluation is not training time
+            if finished or now - checkpointed > config.checkpoint_minutes * 60:
+                run.save(run_dir / STATE)
+                checkpointed = time.monotonic()
     return figures
 
 
-def keep_rows(path: Path, last_step: int) -> None:
-    """Drop the rows of a log that lie beyond the step a run goes on from."""
-    if path.exists():
-        header, *rows = path.read_text().splitlines(keepends=True)
-        path.write_text(header + "".join(r for r in rows if int(r.split(",")[0]) <= last_step))
+def progress_bar(task: str) -> Progress:
+    """On standard error: how much of the run is done."""
+    return Progress(
+        TextColumn(task), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
 
 
-def log_row(path: Path, row: dict[str, float]) -> None:
-    """Append one row to a CSV, with a header where the file is new."""
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        table = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            table.writeheader()
-        table.writerow({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()})
+def told(run: Run, figures: dict[str, float]) -> str:
+    """An evaluation as one line of JSON."""
+    row = {"step": run.step, "minutes": run.minutes, **figures}
+    return json.dumps({name: round(value, 4) for name, value in row.items()})
+
+
+def save_average(
+    run: Run, run_dir: Path, task: str, figures: dict[str, float], notes: dict[str, Any]
+) -> None:
+    """Write the averaged weights as the latest, and as the best where they are that."""
+    names = [LAST]
+    if figures[run.config.choose] > run.best:
+        run.best = figures[run.config.choose]
+        names.append(BEST)
+    for name in names:
+        save_weights(
+            run_dir / name, task=task, config=run.model.config, state=run.average.state_dict(),
+            notes={
+                "step": run.step, "minutes": round(run.minutes, 1), "seed": run.config.seed,
+                "dev": figures, **notes,
+            },
+        )

@@ -25,7 +25,7 @@ from training.checkpoint import parameter_groups
 from training.detector import train as detector
 from training.detector.data import DataConfig, FrameDataset
 from training.detector.data import batches as frame_batches
-from training.loop import Batch, LoopConfig, NonFiniteLossError, seed_everything
+from training.loop import Batch, LoopConfig, NonFiniteLossError, losses_of, seed_everything
 from training.reader import train as reader
 from training.reader.data import PlateStream, load_plates
 from training.reader.data import batches as plate_batches
@@ -91,8 +91,7 @@ def lr_find(
         rate = lowest * (highest / lowest) ** (step / (steps - 1))
         for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * rate
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.amp):
-            loss = model.loss(next(batches))["loss"]  # type: ignore[operator]
+        loss = losses_of(model, next(batches), torch.device("cpu"), amp=config.amp)["loss"]
         if not math.isfinite(loss.item()):
             break
         optimizer.zero_grad(set_to_none=True)

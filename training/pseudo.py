@@ -5,7 +5,8 @@
 
 Every reader reads :data:`VIEWS` of a cut-out; a text counts where all of them give it and the least
 of their confidences is high enough. The pseudo-labels (Lee 2013) are for ``python -m training
-reader --pseudo``. Beside either list, ``.png`` shows some of it, to be checked by eye.
+reader --pseudo``, the suspects for its ``--drop`` (:mod:`training.selection`). Beside either list,
+``.png`` shows some of it, to be checked by eye.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,25 +21,22 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
-from alpr_edge.alphabet import fits
 from alpr_edge.data import Sample, Split, read
 from alpr_edge.errors import DataError, ModelError, OutputError, UsageError
 from alpr_edge.geometry import box_quad, letterbox, rectify
-from alpr_edge.reader import decode_logits
 from alpr_edge.types import Image, Reading
 from training.checkpoint import load_weights
 from training.networks import build
+from training.reader.answers import readings_of
 from training.reader.model import Reader
+from training.selection import relative
 from training.sheet import captioned, grid, save
 
 Read = Callable[[Image], list[Reading]]
 """Plates (N, 48, 192, 3) uint8 BGR to one Reading each."""
 VIEWS = (box_quad((0.0, 0.0, 1.0, 1.0)), box_quad((0.025, 0.01, 0.985, 0.95)))
 """Corners in shares of a cut-out's width and height: plain; slightly shrunk and shifted."""
-UNTEXTED = "_untexted"
-"""What the plates of a set that have no text are called after the set's own name."""
 SHOWN = 100
 _BATCH, _COLUMNS, _CELL = 32, 7, (84, 192)
 """Cut-outs read at once; columns of a sheet, height and width of its pictures."""
@@ -71,12 +68,12 @@ def load_reader(path: Path) -> Read:
                          "is a reader with a temperature: what python -m training publish wrote")
     temperature = float(weights.notes["temperature"])
 
-    @torch.inference_mode()
-    def read_plates(plates: Image) -> list[Reading]:
-        logits, rows = network(torch.from_numpy(plates))
-        return decode_logits(logits.numpy(), rows.argmax(-1).numpy() + 1, temperature)
+    return lambda plates: readings_of(network, plates, temperature)
 
-    return read_plates
+
+def load_readers(paths: Sequence[Path]) -> list[Read]:
+    """:func:`load_reader` of each."""
+    return [load_reader(path) for path in paths]
 
 
 def agreed(readings: Sequence[Reading]) -> Reading | None:
@@ -179,54 +176,6 @@ def write_suspects(data: Path, readers: Sequence[Read], out: Path, least: float)
     _write(out, rows, found, lambda f: f"{f.label} > {f.reading.text}")
     _tell(wanted, found)
     return len(found)
-
-
-def relative(path: Path, data: Path) -> str:
-    """A picture's path as the lists have it: relative to the data's folder."""
-    return Path(os.path.relpath(path, data if data.is_dir() else data.parent)).as_posix()
-
-
-def with_pseudo(samples: Iterable[Sample], data: Path, pseudo: Path) -> Iterator[Sample]:
-    """``samples`` of ``data``; the train cut-outs without a text that ``pseudo`` lists have its
-    text and rows, and belong to the set that they are the untexted part of.
-
-    Raises:
-        DataError: ``pseudo`` cannot be read or lists what is no such cut-out.
-    """
-    texts = _load(pseudo)
-    for sample in samples:
-        untexted = sample.crop and sample.split is Split.TRAIN and not sample.plates[0].text
-        known = texts.pop(relative(sample.path, data), None) if untexted else None
-        if known is not None:
-            plate = dataclasses.replace(sample.plates[0], text=known[0], rows=known[1])
-            name = sample.dataset.removesuffix(UNTEXTED)
-            sample = dataclasses.replace(sample, plates=(plate,), dataset=name)
-        yield sample
-    if texts:
-        raise DataError(
-            f"{pseudo}: {len(texts)} listed pictures, such as {next(iter(texts))}, are no train "
-            f"cut-outs without a text in {data}; list them anew with python -m training pseudo"
-        )
-
-
-def _load(path: Path) -> dict[str, tuple[str, int | None]]:
-    """Picture → text and rows, of a list that :func:`write_pseudo` wrote."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}; give a list of pseudo-labels") from error
-    texts = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            image, text, rows = row["image"], row["text"], row["rows"]
-            if not fits(text) or rows not in (None, 1, 2):
-                raise ValueError(f"text {text!r}, rows {rows!r}")
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}:{number}: {type(error).__name__}: {error}; a row needs image, "
-                            "text of our alphabet, and rows 1, 2 or null") from error
-        texts[image] = (text, rows)
-    return texts
 
 
 def _check(out: Path, least: float) -> None:

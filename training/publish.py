@@ -18,16 +18,17 @@ from alpr_edge.alphabet import encode
 from alpr_edge.data import read
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import OutputError
-from alpr_edge.metrics import FrameResult, sure_threshold
+from alpr_edge.metrics import sure_threshold
 from alpr_edge.reader import decode_logits
-from training.checkpoint import load_weights, save_weights
-from training.detector.evaluate import detect, load_frames
+from training.checkpoint import BEST, load_weights, save_weights
+from training.detector.evaluate import frames_of, results
 from training.detector.model import Detector
 from training.networks import build
-from training.reader.data import PlateItem, evaluation_plates, plain
+from training.reader.answers import outputs_of
+from training.reader.data import Plate, evaluation_plates, plain
 from training.reader.model import slots_loss
+from training.selection import trained_on
 
-BEST = "best.safetensors"
 TEMPERATURES = np.round(np.geomspace(0.5, 4.0, 43), 3)
 LOST = 0.005
 """Share of the right reads that may fall below the confidence threshold."""
@@ -48,7 +49,7 @@ def publish(run_dir: Path, target: Path, data: Path) -> dict[str, Any]:
         facts: dict[str, Any] = {"score_threshold": choose_threshold(network, data)}
     else:
         facts = fit_confidence(network, evaluation_plates(data, Split.DEV))
-    facts["trained_on"] = training_sets(weights.task, data)
+    facts["trained_on"] = weights.notes.get("trained_on") or training_sets(weights.task, data)
     config = network.config
     try:
         save_weights(
@@ -63,29 +64,25 @@ def publish(run_dir: Path, target: Path, data: Path) -> dict[str, Any]:
 
 
 def training_sets(task: str, data: Path) -> list[str]:
-    """Names of the sets that a network learned from: plates with a text, or frames."""
+    """Sets that a run that did not note it learned from: plates with a text, or frames."""
     learned = {
         s.dataset for s in read(data)
         if s.split is Split.TRAIN
         and (any(p.text for p in s.plates) if task == "reader" else not s.crop)
     }
-    return [*sorted(learned), "rendered"]
+    return trained_on(learned, rendered=True)
 
 
-@torch.inference_mode()
-def fit_confidence(model: nn.Module, items: list[PlateItem]) -> dict[str, float]:
+def fit_confidence(model: nn.Module, items: list[Plate]) -> dict[str, float]:
     """What makes the reader's confidence mean something, from dev plates: the temperature with the
     least negative log-likelihood, and the confidence that all but :data:`LOST` of the right
     reads reach."""
-    logits = torch.cat([
-        model(torch.from_numpy(np.stack([plain(item) for item in items[i : i + 64]])))[0]
-        for i in range(0, len(items), 64)
-    ])
+    logits, tokens, rows = outputs_of(model, np.stack([plain(item) for item in items]))
     texts = torch.from_numpy(np.stack([encode(item.text) for item in items]))
-    losses = [float(slots_loss(logits / t, texts)) for t in TEMPERATURES]
+    slots = torch.from_numpy(logits)
+    losses = [float(slots_loss(slots / t, texts)) for t in TEMPERATURES]
     temperature = float(TEMPERATURES[int(np.argmin(losses))])
-    rows = np.ones(len(items), int)
-    readings = decode_logits(logits.numpy(), rows, temperature)
+    readings = decode_logits(logits, tokens, rows.argmax(-1) + 1, temperature)
     right = [r.confidence for r, item in zip(readings, items, strict=True) if r.text == item.text]
     threshold = round(float(np.quantile(right, LOST)), 3) if right else 0.0
     return {"temperature": temperature, "confidence_threshold": threshold}
@@ -93,7 +90,4 @@ def fit_confidence(model: nn.Module, items: list[PlateItem]) -> dict[str, float]
 
 def choose_threshold(model: nn.Module, data: Path) -> float:
     """:func:`alpr_edge.metrics.sure_threshold` on the dev frames."""
-    return sure_threshold([
-        FrameResult(sample=sample, detections=detect(model, image))
-        for sample, image in load_frames(data, Split.DEV)
-    ])
+    return sure_threshold(results(model, frames_of(data, Split.DEV)))

@@ -67,7 +67,7 @@ def assign(points: Tensor, strides: Tensor, boxes: Tensor, valid: Tensor) -> Ten
 
     best, owner = torch.where(positive, overlap, -1.0).max(dim=1)  # a shared cell: best overlap
     owner = torch.where(best >= 0, owner, -1)
-    plates = torch.arange(boxes.shape[1])
+    plates = torch.arange(boxes.shape[1], device=boxes.device)
     lonely = valid & ~(owner[:, None] == plates[:, None]).any(-1)
     finest = int((strides[:, 0] == strides[0, 0]).sum())
     for picture, plate in lonely.nonzero().tolist():

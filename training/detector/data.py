@@ -7,7 +7,8 @@ Legend: N batch, S side of a training picture, G plates a picture (padded to a f
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -20,10 +21,12 @@ from alpr_edge.data import read
 from alpr_edge.data.sample import PlateTruth, Sample, SetPolicy, Split, policy
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import PAD_VALUE, box_quad
-from alpr_edge.types import Image
+from alpr_edge.types import Box, Image
 from training import augment
 from training.detector.geometry import Plates, View, crop, flip, join, random_view, warp
-from training.render import RenderMaterial, paste_plate, render_plate
+from training.options import MEMORY
+from training.render import RenderMaterial, paste_distractor, paste_plate, render_plate
+from training.selection import without_sets
 
 PSEUDO_WEIGHT = 0.3
 """Weight of the corner loss where the corners are another detector's."""
@@ -38,6 +41,8 @@ class DataConfig:
     plates: int = 24
     mosaic: float = 0.25
     paste: float = 0.5
+    distract: float = 0.35
+    """Pictures into which one to three things that are no plates are pasted."""
     flip: float = 0.3
     strength: float = 1.0
     """Of the photometric augmentations."""
@@ -45,6 +50,8 @@ class DataConfig:
     """Plates narrower than this many pixels are neither right nor wrong."""
     visible: float = 0.5
     """As are plates of which less than this share is inside the picture."""
+    memory: int = MEMORY
+    """Frames with more bytes are decoded when drawn."""
 
 
 def _slight_motion(image: Image, rng: np.random.Generator, strength: float) -> Image:
@@ -87,32 +94,44 @@ def truth_of(plates: tuple[PlateTruth, ...], rules: SetPolicy) -> Plates:
     ).with_exact_boxes(np.array(exact, bool))
 
 
+def ignored(boxes: Sequence[Box]) -> Plates:
+    """Boxes that are neither right nor wrong."""
+    known = truth_of(tuple(PlateTruth(box=box) for box in boxes), SetPolicy())
+    return dataclasses.replace(known, ignore=np.ones(len(boxes), bool))
+
+
 class FrameDataset(IterableDataset[dict[str, Tensor]]):
     """Endless batches from the training frames under ``root``.
 
-    All frames are decoded once and kept in memory (3 GB for 3 000 frames of 640 x 480); loader
+    If all frames have at most ``config.memory`` bytes, they are decoded once and kept; loader
     processes share them. Sets are drawn with the square root of their size. ``limit`` takes so
-    many frames only.
+    many frames only. ``missed`` has boxes, by the frame's path, that are neither right nor wrong:
+    plates that nobody annotated.
 
     Raises:
         DataError: no training frame under ``root``, or a picture that cannot be read.
     """
 
     def __init__(
-        self, root: Path, config: DataConfig, *, seed: int, limit: int | None = None
+        self, root: Path, config: DataConfig, *, seed: int, limit: int | None = None,
+        leave_out: tuple[str, ...] = (), missed: Mapping[Path, Sequence[Box]] | None = None,
     ) -> None:
         self.config, self.seed = config, seed
+        self.missed = missed or {}
         self.samples = [
-            s for s in read(root) if s.split is Split.TRAIN and not s.crop
+            s for s in without_sets(list(read(root)), leave_out)
+            if s.split is Split.TRAIN and not s.crop
         ]
         if not self.samples:
             raise DataError(f"{root}: no frame of split train in the index; check --data")
         if limit is not None and limit < len(self.samples):  # of every set: they are in order
             kept = np.linspace(0, len(self.samples) - 1, limit).astype(int)
             self.samples = [self.samples[index] for index in kept]
-        self.images = [_read(sample) for sample in self.samples]
-        names = [sample.dataset for sample in self.samples]
-        share = np.array([names.count(name) ** -0.5 for name in names])
+        size = sum(sample.width * sample.height * 3 for sample in self.samples)
+        held = size <= config.memory
+        self.images = [read_frame(sample) for sample in self.samples] if held else None
+        counts = Counter(sample.dataset for sample in self.samples)
+        share = np.array([counts[sample.dataset] ** -0.5 for sample in self.samples])
         self.share = share / share.sum()
         self.material = RenderMaterial.load(root)
 
@@ -152,12 +171,18 @@ class FrameDataset(IterableDataset[dict[str, Tensor]]):
     ]:
         """A random view (height, width, 3) of a random frame, maybe with rendered plates."""
         index = int(rng.choice(len(self.samples), p=self.share))
-        sample, image = self.samples[index], self.images[index]
-        plates = truth_of(sample.plates, policy(sample.dataset))
+        sample = self.samples[index]
+        image = self.images[index] if self.images else read_frame(sample)
+        plates = join([
+            truth_of(sample.plates, policy(sample.dataset)),
+            ignored(self.missed.get(sample.path, ())),
+        ])
         if rng.random() < self.config.flip:
             image, plates = cv2.flip(image, 1), flip(plates, sample.width)
         if rng.random() < self.config.paste:
             image, plates = self._paste(rng, image, plates)
+        if rng.random() < self.config.distract:
+            image = self._distract(rng, image, plates)
         view: View = random_view(rng, plates, image.shape[:2], (height, width))
         return warp(image, view, (height, width), PAD_VALUE), view.move(plates), sample.complete
 
@@ -166,8 +191,7 @@ class FrameDataset(IterableDataset[dict[str, Tensor]]):
     ]:
         for _ in range(int(rng.integers(1, 4))):
             plate = render_plate(self.material, rng)
-            avoid = [tuple(float(v) for v in box) for box in plates.boxes]
-            pasted = paste_plate(image, plate.image, rng, avoid=avoid)
+            pasted = paste_plate(image, plate.image, rng, avoid=_as_boxes(plates))
             if pasted is None:
                 continue
             image, quad = pasted
@@ -175,8 +199,24 @@ class FrameDataset(IterableDataset[dict[str, Tensor]]):
             plates = join([plates, truth_of((truth,), policy("rendered"))])
         return image, plates
 
+    def _distract(self, rng: np.random.Generator, image: Image, plates: Plates) -> Image:
+        """Signs, badges, grilles and the like pasted beside the plates: they are no plates."""
+        avoid = _as_boxes(plates)
+        for _ in range(int(rng.integers(1, 4))):
+            image = paste_distractor(image, self.material, rng, avoid)
+        return image
 
-def _read(sample: Sample) -> Image:
+
+def _as_boxes(plates: Plates) -> list[Box]:
+    return [(float(a), float(b), float(c), float(d)) for a, b, c, d in plates.boxes]
+
+
+def read_frame(sample: Sample) -> Image:
+    """The decoded picture.
+
+    Raises:
+        DataError: it cannot be read, or has another size than the index says.
+    """
     image = cv2.imread(str(sample.path), cv2.IMREAD_COLOR)
     if image is None:
         raise DataError(f"{sample.path}: cannot be read as a picture; copy the data folder again")

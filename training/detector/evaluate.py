@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
 from torch import nn
 
@@ -23,6 +21,8 @@ from alpr_edge.metrics import (
     measures_tightly,
 )
 from alpr_edge.types import Detection, Image
+from training.detector.data import read_frame
+from training.options import device_of
 
 HEIGHT, WIDTH = 384, 640
 """Input size that the figures are measured at."""
@@ -33,9 +33,10 @@ SURE, LOWEST, OVERLAP = 0.4, 0.05, 0.5
 def detect(model: nn.Module, image: Image, lowest: float = LOWEST) -> list[Detection]:
     """The plates of one BGR picture of any size, in its own pixels."""
     canvas, mapping = letterbox(image, HEIGHT, WIDTH)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        outputs = model(torch.from_numpy(canvas)[None])
-    scores, distances, offsets = (output[0].float().numpy() for output in outputs)
+    device = device_of(model)
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+        outputs = model(torch.from_numpy(canvas)[None].to(device))
+    scores, distances, offsets = (output[0].float().cpu().numpy() for output in outputs)
     boxes, corners, sure = select(
         scores, distances, offsets, *grid(HEIGHT, WIDTH), min_score=lowest, iou=OVERLAP
     )
@@ -71,27 +72,31 @@ def figures(frames: Sequence[FrameResult]) -> dict[str, float]:
     }
 
 
-def load_frames(root: Path, split: Split) -> list[tuple[Sample, Image]]:
-    """The frames of a split with their decoded pictures.
+def frames_of(root: Path, split: Split) -> list[Sample]:
+    """The frames of a split.
 
     Raises:
-        DataError: there is none, or one cannot be read.
+        DataError: there is none.
     """
-    frames = []
-    for sample in read(root):
-        if sample.split is split and not sample.crop:
-            image = cv2.imread(str(sample.path), cv2.IMREAD_COLOR)
-            if image is None:
-                raise DataError(f"{sample.path}: cannot be read; copy the data folder again")
-            frames.append((sample, np.asarray(image, np.uint8)))
+    frames = [sample for sample in read(root) if sample.split is split and not sample.crop]
     if not frames:
         raise DataError(f"{root}: no frame of split {split}; check --data")
     return frames
 
 
-def evaluate(model: nn.Module, frames: Sequence[tuple[Sample, Image]]) -> dict[str, float]:
-    """:func:`figures` of a model in evaluation mode on decoded frames."""
+def results(model: nn.Module, frames: Sequence[Sample]) -> list[FrameResult]:
+    """What a model in evaluation mode detects on each frame, decoded one at a time.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    return [
+        FrameResult(sample=sample, detections=detect(model, read_frame(sample)))
+        for sample in frames
+    ]
+
+
+def evaluate(model: nn.Module, frames: Sequence[Sample]) -> dict[str, float]:
+    """:func:`figures` of a model on frames."""
     model.eval()
-    return figures(
-        [FrameResult(sample=s, detections=detect(model, image)) for s, image in frames]
-    )
+    return figures(results(model, frames))

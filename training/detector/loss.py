@@ -20,20 +20,25 @@ from training.detector.assign import assign, box_iou, inside
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossConfig:
     """Weights of the parts; ``unsure`` is the score above which a cell of an incompletely
-    annotated picture is not called wrong."""
+    annotated picture is not called wrong. A cell that learns a plate has the target quality
+    ``floor + (1 - floor) * IoU``: with a floor, plates whose outline is doubtful still score above
+    what is no plate (GFL's quality is the IoU itself, floor 0)."""
 
     score: float = 1.0
     giou: float = 2.0
     bins: float = 0.25
     corners: float = 8.0
     unsure: float = 0.3
+    floor: float = 0.4
 
 
 @functools.lru_cache(maxsize=8)
-def torch_grid(height: int, width: int) -> tuple[Tensor, Tensor]:
+def torch_grid(
+    height: int, width: int, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
     """:func:`alpr_edge.decode.grid` as tensors."""
     points, strides = grid(height, width)
-    return torch.from_numpy(points), torch.from_numpy(strides)
+    return torch.from_numpy(points).to(device), torch.from_numpy(strides).to(device)
 
 
 def quality_focal(logits: Tensor, target: Tensor) -> Tensor:
@@ -97,7 +102,7 @@ def detection_loss(
             ``valid``, ``ignore`` (N, G) bool: a plate to find, a plate neither right nor wrong;
             ``box_weight``, ``corner_weight`` (N, G); ``complete`` (N,) bool.
     """
-    points, strides = torch_grid(*batch["images"].shape[1:3])
+    points, strides = torch_grid(*batch["images"].shape[1:3], logits.device)
     owner = assign(points, strides, batch["boxes"], batch["valid"])
     picture, cell = (owner >= 0).nonzero(as_tuple=True)  # (K,)
     plate = owner[picture, cell]
@@ -106,7 +111,8 @@ def detection_loss(
 
     boxes = decode_boxes(point, stride, distances[picture, cell])
     quality = torch.zeros_like(logits)
-    quality[picture, cell] = box_iou(boxes.detach(), truth)
+    overlap = box_iou(boxes.detach(), truth)
+    quality[picture, cell] = config.floor + (1 - config.floor) * overlap
     score = _score_loss(logits, quality, owner, points, batch, config.unsure)
 
     weight = logits.detach()[picture, cell].sigmoid()

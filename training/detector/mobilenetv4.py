@@ -44,6 +44,7 @@ class Uib(NamedTuple):
 
 Row = Conv | Fused | Uib
 Table = tuple[tuple[Row, ...], ...]
+Widths = tuple[int, ...]
 STEM_CHANNELS = 32
 
 CONV_SMALL: Table = (
@@ -73,6 +74,36 @@ CONV_MEDIUM: Table = (
     ),
     (Conv(1, 1, 960),),
 )
+
+
+def widths_of(table: Table) -> Widths:
+    """What :func:`with_widths` sets."""
+    return tuple(_width(row) for rows in table for row in rows)
+
+
+def _width(row: Row) -> int:
+    return row.out if isinstance(row, Conv) else row.expanded
+
+
+def with_widths(table: Table, widths: Widths) -> Table:
+    """The table with other inner widths, one a block: the channels that a bottleneck expands to,
+    a plain convolution's own. () leaves it as it is.
+
+    Raises:
+        ValueError: another number of widths than of blocks.
+    """
+    if not widths:
+        return table
+    if len(widths) != sum(map(len, table)):
+        raise ValueError(f"{len(widths)} widths, the backbone has {sum(map(len, table))} blocks")
+    left = iter(widths)
+    return tuple(
+        tuple(
+            row._replace(**{"out" if isinstance(row, Conv) else "expanded": next(left)})
+            for row in rows
+        )
+        for rows in table
+    )
 
 
 class Depthwise(nn.Conv2d):

@@ -8,6 +8,7 @@ a box side's distribution. Distances and offsets are in units of the cell's stri
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from typing import Literal
 
@@ -17,7 +18,15 @@ from torch.nn import functional
 
 from alpr_edge.decode import STRIDES
 from training.detector.loss import LossConfig, detection_loss
-from training.detector.mobilenetv4 import CONV_MEDIUM, CONV_SMALL, Depthwise, MobileNetV4
+from training.detector.mobilenetv4 import (
+    CONV_MEDIUM,
+    CONV_SMALL,
+    Depthwise,
+    MobileNetV4,
+    Table,
+    Widths,
+    with_widths,
+)
 
 MEAN_BGR, STD_BGR = (0.406, 0.456, 0.485), (0.225, 0.224, 0.229)
 """ImageNet's statistics, in the order of our pixels."""
@@ -33,6 +42,27 @@ class DetectorConfig:
     head_layers: int = 2
     bins: int = 17
     """A box side is the expectation over distances 0, 1 .. bins - 1 strides (GFL section 3.2)."""
+    widths: Widths = ()
+    """Inner channels of the backbone's blocks (:func:`.mobilenetv4.with_widths`); () means the
+    table's own."""
+    tower_widths: tuple[int, ...] = ()
+    """Channels of each layer of each head's tower, stride 8's first; () means ``channels``."""
+
+    @property
+    def table(self) -> Table:
+        """The backbone."""
+        table = CONV_SMALL if self.backbone == "conv_small" else CONV_MEDIUM
+        return with_widths(table, self.widths)
+
+    @property
+    def towers(self) -> tuple[tuple[int, ...], ...]:
+        """Channels of the layers of each head's tower."""
+        count = self.head_layers
+        flat = self.tower_widths or (self.channels,) * (count * len(STRIDES))
+        if len(flat) != count * len(STRIDES):
+            raise ValueError(f"tower_widths has {len(flat)} entries, needed: "
+                             f"{count * len(STRIDES)}")
+        return tuple(flat[i * count : (i + 1) * count] for i in range(len(STRIDES)))
 
 
 def _separable(inputs: int, out: int) -> nn.Sequential:
@@ -87,13 +117,11 @@ class BiFPNLayer(nn.Module):
 class Head(nn.Module):
     """One level's tower; a cell's outputs are its score logit, 4 B bin logits and 8 offsets."""
 
-    def __init__(self, config: DetectorConfig) -> None:
+    def __init__(self, config: DetectorConfig, widths: tuple[int, ...]) -> None:
         super().__init__()
-        channels = config.channels
-        self.tower = nn.Sequential(
-            *[_separable(channels, channels) for _ in range(config.head_layers)]
-        )
-        self.predict = nn.Conv2d(channels, 1 + 4 * config.bins + 8, 1)
+        sides = (config.channels, *widths)
+        self.tower = nn.Sequential(*(_separable(a, b) for a, b in itertools.pairwise(sides)))
+        self.predict = nn.Conv2d(sides[-1], 1 + 4 * config.bins + 8, 1)
         nn.init.normal_(self.predict.weight, std=0.01)
         nn.init.zeros_(self.predict.bias)
         with torch.no_grad():  # focal loss section 4.1: begin with "nothing here"
@@ -116,8 +144,7 @@ class Detector(nn.Module):
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
         self.config = config
-        table = CONV_SMALL if config.backbone == "conv_small" else CONV_MEDIUM
-        self.backbone = MobileNetV4(table)
+        self.backbone = MobileNetV4(config.table)
         self.laterals = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(c, config.channels, 1, bias=False), nn.BatchNorm2d(config.channels)
@@ -127,7 +154,7 @@ class Detector(nn.Module):
         self.neck = nn.ModuleList(
             BiFPNLayer(config.channels) for _ in range(config.bifpn_layers)
         )
-        self.heads = nn.ModuleList(Head(config) for _ in STRIDES)
+        self.heads = nn.ModuleList(Head(config, widths) for widths in config.towers)
         self.register_buffer("mean", torch.tensor(MEAN_BGR) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(STD_BGR) * 255, persistent=False)
         bins = torch.arange(config.bins, dtype=torch.float32)
@@ -136,11 +163,19 @@ class Detector(nn.Module):
     def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures (N, H, W, 3) uint8 BGR, sides multiples of 32, to score logits (N, P),
         bin logits (N, P, 4, B) of left top right bottom, and corner offsets (N, P, 8)."""
+        return self.answer(self.maps(images))
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The neck's maps (N, channels, h, w) of strides 8, 16, 32."""
         x = (images.float() - self.mean) / self.std
         maps = self.backbone(x.permute(0, 3, 1, 2))
         maps = tuple(lateral(m) for lateral, m in zip(self.laterals, maps, strict=True))
         for layer in self.neck:
             maps = layer(*maps)
+        return maps
+
+    def answer(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        """The neck's maps to the outputs of :meth:`raw`."""
         cells = torch.cat([head(m) for head, m in zip(self.heads, maps, strict=True)], dim=1)
         logits, bins, offsets = cells.split((1, 4 * self.config.bins, 8), dim=2)
         return logits.squeeze(2), bins.unflatten(2, (4, self.config.bins)), offsets
@@ -152,12 +187,26 @@ class Detector(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures (N, H, W, 3) uint8 BGR to ``scores`` (N, P) in 0..1, ``distances`` (N, P, 4)
         and ``offsets`` (N, P, 8): what :mod:`alpr_edge.decode` takes."""
-        logits, bins, offsets = self.raw(images)
+        return self.deployed(self.raw(images))
+
+    def deployed(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        """The outputs of :meth:`raw` to those of :meth:`forward`."""
+        logits, bins, offsets = outputs
         return logits.sigmoid(), self.expect(bins), offsets
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The losses of a batch of :mod:`training.detector.data`; ``loss`` is their sum."""
-        logits, bins, offsets = self.raw(batch["images"])
+        return self.losses(self.raw(batch["images"]), batch)
+
+    def inside(self, images: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Of pictures what :mod:`training.distill` compares: features, then :meth:`raw`'s
+        outputs."""
+        maps = self.maps(images)
+        return maps, self.answer(maps)
+
+    def losses(self, outputs: tuple[Tensor, ...], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """:meth:`loss` of the outputs of :meth:`raw`."""
+        logits, bins, offsets = outputs
         with torch.autocast(logits.device.type, enabled=False):
             return detection_loss(
                 logits.float(), bins.float(), self.expect(bins.float()), offsets.float(),

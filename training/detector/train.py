@@ -12,10 +12,13 @@ from alpr_edge.data.sample import Split
 from alpr_edge.errors import UsageError
 from training.checkpoint import data_hash, load_weights, resumed_step
 from training.detector.data import DataConfig, FrameDataset, batches
-from training.detector.evaluate import evaluate, load_frames
+from training.detector.evaluate import evaluate, frames_of
 from training.detector.mobilenetv4 import imagenet_weights
 from training.detector.model import Detector, detector_edge, detector_medium
 from training.loop import LoopConfig, seed_everything, train
+from training.missed import read_missed
+from training.options import DEFAULTS, RunOptions
+from training.selection import trained_on
 
 VARIANTS = {"edge": detector_edge, "medium": detector_medium}
 STEPS = 30_000
@@ -53,28 +56,37 @@ def build_detector(variant: str, start: Path | None, imagenet: Path | None) -> D
 
 
 def run(
-    data: Path, run_dir: Path, *, variant: str = "edge", minutes: float | None = None,
-    steps: int = STEPS, threads: int = 2, workers: int = 1, start: Path | None = None,
-    imagenet: Path | None = None, resume: bool = True, fast: bool = False,
+    data: Path, run_dir: Path, loop: LoopConfig, *, variant: str = "edge",
+    start: Path | None = None, imagenet: Path | None = None, limit: int | None = None,
+    leave_out: tuple[str, ...] = (), missed: Path | None = None, options: RunOptions = DEFAULTS,
 ) -> None:
     """Train on the frames of split train, choose on dev; see :func:`training.loop.train`.
 
     ``start``: weights of ours to continue from. ``imagenet``: timm's weights for the backbone,
-    which then learns at a tenth of the rate. ``fast``: :func:`fast_loop`, on few frames.
+    which then learns at a tenth of the rate. ``limit``: so many frames only. ``leave_out``: sets
+    not learned from. ``missed``: a list of plates to ignore (:mod:`training.missed`).
     """
-    torch.set_num_threads(threads)
-    loop = fast_loop(minutes, imagenet) if fast else edge_loop(steps, minutes, imagenet)
+    torch.set_num_threads(options.threads)
     seed_everything(loop.seed)
     model = build_detector(variant, start, imagenet)
     config = DataConfig()
-    seed = loop.seed + resumed_step(run_dir) if resume else loop.seed
-    dataset = FrameDataset(data, config, seed=seed, limit=FAST_FRAMES if fast else None)
-    dev = load_frames(data, Split.DEV)
+    seed = loop.seed + (resumed_step(run_dir) if options.resume else 0)
+    dataset = FrameDataset(
+        data, config, seed=seed, limit=limit, leave_out=leave_out,
+        missed=read_missed(data, missed),
+    )
+    dev = frames_of(data, Split.DEV)
+    lines = trained_on(
+        {sample.dataset for sample in dataset.samples}, rendered=True, earlier=(start,)
+    )
     train(
-        model, batches(dataset, workers), loop, run_dir,
-        functools.partial(evaluate, frames=dev), task="detector", resume=resume,
+        model, batches(dataset, options.workers), loop, run_dir,
+        functools.partial(evaluate, frames=dev), task="detector", options=options,
         notes={
-            "variant": variant, "fast": fast, "frames": len(dataset.samples),
+            "variant": variant, "limit": limit, "frames": len(dataset.samples),
             "data_hash": data_hash(data), "data_recipe": dataclasses.asdict(config),
+            "left_out": list(leave_out),
+            "missed": sum(map(len, dataset.missed.values())),
+            "trained_on": [*lines, *(["ImageNet (the backbone's start)"] if imagenet else [])],
         },
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -16,11 +17,12 @@ from alpr_edge.alphabet import PAD, SLOTS, encode, fits
 from alpr_edge.data import read
 from alpr_edge.data.sample import PlateTruth, Sample, Split
 from alpr_edge.errors import DataError
-from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, box_quad, quad_box, rectify, whole
+from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, box_quad, quad_box, rectify
 from alpr_edge.types import Floats, Image
 from training.augment import PLATE_RECIPE, augment
+from training.options import MEMORY
 from training.reader.model import IGNORE
-from training.render import RenderMaterial, render_plate
+from training.render import RenderMaterial, render_plate, surrounded
 
 MARGIN = 0.25
 """Share of a plate's size kept around it when it is cut from a frame, for corner jitter."""
@@ -30,86 +32,143 @@ MARGIN = 0.25
 class ReaderDataConfig:
     """Where the training plates come from and how hard they are made."""
 
-    rendered: float = 0.35
+    rendered: float = 0.45
     """Share of rendered plates."""
     strength: float = 1.0
-    balance: float = 0.6
+    balance: float = 0.5
     """A set of n plates is drawn in proportion to n ** balance."""
+    memory: int = MEMORY
+    """Plates with more bytes are decoded when drawn."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PlateItem:
-    """A plate in memory: a picture, its corners in it (4, 2), its text and rows (IGNORE, 0, 1)."""
+class PlateFacts:
+    """A plate's corners in its ``image`` (4, 2), its text, rows (IGNORE, 0, 1) and set."""
 
-    image: Image
     quads: tuple[Floats, ...]
     text: str
     rows: int
     dataset: str
 
 
-def some_of_each_set(samples: Iterable[Sample], split: Split, limit: int) -> list[Sample]:
-    """At most ``limit`` labelled samples of each set in ``split``, evenly spaced over the set."""
-    sets: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        if sample.split is split and any(plate.text for plate in sample.plates):
-            sets[sample.dataset].append(sample)
-    return [
-        members[index]
-        for members in sets.values()
-        for index in np.linspace(0, len(members) - 1, min(limit, len(members))).astype(int)
-    ]
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlateItem(PlateFacts):
+    """A plate in memory."""
+
+    image: Image
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoredPlate(PlateFacts):
+    """A plate in the file ``path``: the part x1, y1, x2, y2 of the picture."""
+
+    path: Path
+    part: tuple[int, int, int, int]
+
+    @property
+    def image(self) -> Image:
+        """Decoded and cut each time.
+
+        Raises:
+            DataError: the picture cannot be read.
+        """
+        picture = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise DataError(f"{self.path}: cannot be read as a picture; python -m training check "
+                            "lists all that cannot, take them out of the data")
+        return self.cut(picture)
+
+    @property
+    def byte_count(self) -> int:
+        """Of the decoded image."""
+        x1, y1, x2, y2 = self.part
+        return (x2 - x1) * (y2 - y1) * 3
+
+    def cut(self, picture: Image) -> Image:
+        """The plate's part of the decoded picture."""
+        x1, y1, x2, y2 = self.part
+        return picture[y1:y2, x1:x2].copy()
+
+    def held(self, picture: Image) -> PlateItem:
+        """The same plate in memory, cut from the decoded picture."""
+        facts = {f.name: getattr(self, f.name) for f in dataclasses.fields(PlateFacts)}
+        return PlateItem(image=self.cut(picture), **facts)
+
+
+Plate = PlateItem | StoredPlate
 
 
 def load_plates(
-    samples: Iterable[Sample], split: Split, *, untexted: bool = False
-) -> tuple[list[PlateItem], Counter[str]]:
+    samples: Iterable[Sample], split: Split, *, untexted: bool = False, memory: int = MEMORY
+) -> tuple[list[Plate], Counter[str]]:
     """Every plate of ``split`` with a text the reader could answer, and how many were dropped.
 
     ``untexted``: every plate whether it has a text or not, all with an empty one, to pre-train on.
+    They are decoded here if together they have at most ``memory`` bytes; pictures that cannot be
+    read are dropped then, else they are an error when drawn.
     """
-    items: list[PlateItem] = []
-    dropped: Counter[str] = Counter()
-    for sample in samples:
-        wanted = [plate for plate in sample.plates if untexted or plate.text is not None]
-        if sample.split != split or not wanted:
-            continue
-        image = cv2.imread(str(sample.path), cv2.IMREAD_COLOR)
-        if image is None:
-            dropped[f"{sample.dataset}: unreadable picture"] += 1
-            continue
-        for plate in wanted:
-            if untexted:
-                plate = dataclasses.replace(plate, text=None)
-            elif not fits(plate.text or ""):
-                dropped[f"{sample.dataset}: text outside the alphabet or too long"] += 1
-                continue
-            items.append(cut(image, sample, plate))
+    stored, dropped = stored_plates(samples, split, untexted)
+    if sum(plate.byte_count for plate in stored) > memory:
+        return list(stored), dropped
+    items: list[Plate] = []
+    for path, plates in itertools.groupby(stored, lambda plate: plate.path):
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        for plate in plates:
+            if picture is None:
+                dropped[f"{plate.dataset}: unreadable picture"] += 1
+            else:
+                items.append(plate.held(picture))
     return items, dropped
 
 
-def cut(image: Image, sample: Sample, plate: PlateTruth) -> PlateItem:
+def stored_plates(
+    samples: Iterable[Sample], split: Split, untexted: bool
+) -> tuple[list[StoredPlate], Counter[str]]:
+    """What :func:`load_plates` decodes, in the order of the samples."""
+    found: list[StoredPlate] = []
+    dropped: Counter[str] = Counter()
+    for sample in samples:
+        if sample.split is not split:
+            continue
+        for plate in sample.plates:
+            if untexted:
+                plate = dataclasses.replace(plate, text=None)
+            elif plate.text is None:
+                continue
+            elif not fits(plate.text):
+                dropped[f"{sample.dataset}: text outside the alphabet or too long"] += 1
+                continue
+            found.append(stored_plate(sample, plate))
+    return found, dropped
+
+
+def stored_plate(sample: Sample, plate: PlateTruth) -> StoredPlate:
     """The part of the picture round one plate, with every quad known for it."""
-    rows = IGNORE if plate.rows is None else plate.rows - 1
     if sample.crop:
-        known = [whole(image), plate.corners_pseudo]
-        origin = np.zeros(2, np.float32)
-        part = image
+        area = 0, 0, sample.width, sample.height
+        known = [box_quad((0.0, 0.0, float(sample.width), float(sample.height))),
+                 plate.corners_pseudo]
     else:
         known = [plate.corners, plate.corners_pseudo]
         if known == [None, None]:
             known = [box_quad(plate.box)]
-        hulls = np.array([quad_box(quad) for quad in known if quad])
-        x1, y1 = hulls[:, :2].min(axis=0)
-        x2, y2 = hulls[:, 2:].max(axis=0)
-        dx, dy = (x2 - x1) * MARGIN, (y2 - y1) * MARGIN
-        low = np.floor(np.maximum([x1 - dx, y1 - dy], 0)).astype(int)
-        high = np.ceil([x2 + dx, y2 + dy]).astype(int)
-        part = image[low[1] : high[1], low[0] : high[0]].copy()
-        origin = low.astype(np.float32)
-    quads = tuple(np.asarray(quad, np.float32) - origin for quad in known if quad)
-    return PlateItem(image=part, quads=quads, text=plate.text or "", rows=rows,
-                     dataset=sample.dataset)
+        area = surroundings(np.array([quad_box(quad) for quad in known if quad]))
+    origin = np.array(area[:2], np.float32)
+    return StoredPlate(
+        path=sample.path, part=area, text=plate.text or "", dataset=sample.dataset,
+        quads=tuple(np.asarray(quad, np.float32) - origin for quad in known if quad),
+        rows=IGNORE if plate.rows is None else plate.rows - 1,
+    )
+
+
+def surroundings(boxes: Floats) -> tuple[int, int, int, int]:
+    """The rectangle round boxes (K, 4) with :data:`MARGIN` on every side, in whole pixels."""
+    x1, y1 = boxes[:, :2].min(axis=0)
+    x2, y2 = boxes[:, 2:].max(axis=0)
+    dx, dy = (x2 - x1) * MARGIN, (y2 - y1) * MARGIN
+    low = np.floor(np.maximum([x1 - dx, y1 - dy], 0)).astype(int).tolist()
+    high = np.ceil([x2 + dx, y2 + dy]).astype(int).tolist()
+    return low[0], low[1], high[0], high[1]
 
 
 def jitter(quad: Floats, rng: np.random.Generator, strength: float) -> Floats:
@@ -134,7 +193,7 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
     """An endless stream of augmented plates: (48, 192, 3) uint8, (T,) int64, rows."""
 
     def __init__(
-        self, items: list[PlateItem], material: RenderMaterial | None,
+        self, items: Sequence[Plate], material: RenderMaterial | None,
         config: ReaderDataConfig, seed: int,
     ) -> None:
         self.items, self.material, self.config, self.seed = items, material, config, seed
@@ -161,17 +220,13 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
         """A rendered plate on a margin of some other picture."""
         assert self.material is not None
         plate = render_plate(self.material, rng)
-        height, width = plate.image.shape[:2]
-        dx, dy = round(width * MARGIN / 2), round(height * MARGIN / 2)
         other = self.items[rng.integers(len(self.items))].image
-        canvas = cv2.resize(other, (width + 2 * dx, height + 2 * dy))
-        canvas = cv2.blur(canvas, (9, 9))
-        canvas[dy : dy + height, dx : dx + width] = plate.image
-        quad = np.array(box_quad((dx, dy, dx + width, dy + height)), np.float32)
+        canvas, box = surrounded(plate.image, other, MARGIN / 2, self.material, rng)
+        quad = np.array(box_quad(box), np.float32)
         return PlateItem(image=canvas, quads=(quad,), text=plate.text, rows=plate.rows - 1,
                          dataset="rendered")
 
-    def make(self, item: PlateItem, rng: np.random.Generator) -> Image:
+    def make(self, item: Plate, rng: np.random.Generator) -> Image:
         """Rectify with jittered corners and augment."""
         strength = self.config.strength
         quad = item.quads[rng.integers(len(item.quads))]
@@ -206,7 +261,7 @@ def single_thread(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def evaluation_plates(data: Path, split: Split) -> list[PlateItem]:
+def evaluation_plates(data: Path, split: Split) -> list[Plate]:
     """Every labelled plate cut-out of a split, as the runtime's ``--crops`` would read it; where
     the data has no cut-outs, the labelled plates of its frames.
 
@@ -220,6 +275,6 @@ def evaluation_plates(data: Path, split: Split) -> list[PlateItem]:
     return items
 
 
-def plain(item: PlateItem) -> Image:
+def plain(item: Plate) -> Image:
     """The plate without augmentation: (48, 192, 3) uint8."""
     return rectify(item.image, item.quads[0], PLATE_HEIGHT, PLATE_WIDTH)

@@ -4,8 +4,8 @@ Legend: N batch, L tokens (bands x columns), D width, T slots, C classes (0 = pa
 
 Two departures from the paper, both for small networks and two-row plates: patches may be half the
 plate's height (``bands=2``, the upper band's tokens first, so token order is text order on plates
-of one and of two rows), and a small convolutional stem may embed them. An auxiliary CTC loss on the
-encoder's tokens speeds learning up and is not part of the exported graph.
+of one and of two rows), and a small convolutional stem may embed them. One linear layer on the
+encoder's tokens learns CTC beside: it speeds learning up and gives a second opinion of the text.
 """
 
 from __future__ import annotations
@@ -38,6 +38,13 @@ class ReaderConfig:
     patch_width: int = 8
     stem: tuple[int, ...] = ()
     """Channels of the convolutional stem's halving stages; () means linear patches."""
+    stem_widths: tuple[int, ...] = ()
+    """Channels of each of the stem's convolutions; () means those of ``stem``."""
+    head_counts: tuple[int, ...] = ()
+    """Heads of each attention, the encoder's first, a decoder block's own before that on tokens;
+    () means ``heads`` everywhere. A head is ``width // heads`` wide."""
+    mlp_widths: tuple[int, ...] = ()
+    """Hidden units of each block, the encoder's first; () means ``mlp_ratio * width``."""
     ctc_weight: float = 1.0
     rows_weight: float = 0.1
 
@@ -47,6 +54,28 @@ class ReaderConfig:
         if self.stem and 2 ** len(self.stem) != self.patch_width:
             raise ValueError(f"{len(self.stem)} stem stages make patches {2 ** len(self.stem)} "
                              f"pixels wide, patch_width is {self.patch_width}")
+        blocks = self.encoder_layers + self.decoder_layers
+        convolutions = max(0, 2 * len(self.stem) - 1)
+        for name, count in (("stem_widths", convolutions), ("mlp_widths", blocks),
+                            ("head_counts", blocks + self.decoder_layers)):
+            if getattr(self, name) and len(getattr(self, name)) != count:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries, needed: {count}")
+
+    @property
+    def convolutions(self) -> tuple[int, ...]:
+        """Channels of each of the stem's convolutions: one in the first stage, two in others."""
+        return self.stem_widths or (*self.stem[:1], *(c for c in self.stem[1:] for _ in range(2)))
+
+    @property
+    def attentions(self) -> tuple[int, ...]:
+        """Heads of each attention, in the order of ``head_counts``."""
+        return self.head_counts or (self.heads,) * (self.encoder_layers + 2 * self.decoder_layers)
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Hidden units of each block."""
+        blocks = self.encoder_layers + self.decoder_layers
+        return self.mlp_widths or (self.mlp_ratio * self.width,) * blocks
 
     @property
     def columns(self) -> int:
@@ -78,10 +107,8 @@ class PatchEmbedding(nn.Module):
         patch = PLATE_HEIGHT // config.bands, config.patch_width
         layers: list[nn.Module] = []
         inputs = 3
-        for index, channels in enumerate(config.stem):
-            layers.append(ConvBlock(inputs, channels, 2))
-            if index:
-                layers.append(ConvBlock(channels, channels))
+        for index, channels in enumerate(config.convolutions):
+            layers.append(ConvBlock(inputs, channels, 2 if index == 0 or index % 2 else 1))
             inputs = channels
         reduction = 2 ** len(config.stem)
         patch = patch[0] // reduction, patch[1] // reduction
@@ -100,13 +127,14 @@ class Attention(nn.Module):
     Written out: on CPUs the fused kernel's backward pass is several times slower at these sizes.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, config: ReaderConfig, heads: int) -> None:
         super().__init__()
+        width, head_width = config.width, config.width // config.heads
         self.heads = heads
-        self.scale = (width // heads) ** -0.5
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
-        self.out = nn.Linear(width, width)
+        self.scale = head_width**-0.5
+        self.query = nn.Linear(width, heads * head_width)
+        self.key_value = nn.Linear(width, 2 * heads * head_width)
+        self.out = nn.Linear(heads * head_width, width)
 
     def split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (N, heads, length, D / heads)
@@ -119,25 +147,25 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 
-def mlp(config: ReaderConfig) -> nn.Sequential:
+def mlp(config: ReaderConfig, hidden: int) -> nn.Sequential:
     """The two-layer network of a transformer block."""
     return nn.Sequential(
-        nn.Linear(config.width, config.mlp_ratio * config.width),
+        nn.Linear(config.width, hidden),
         nn.GELU(),
         nn.Dropout(config.dropout),
-        nn.Linear(config.mlp_ratio * config.width, config.width),
+        nn.Linear(hidden, config.width),
     )
 
 
 class EncoderBlock(nn.Module):
     """Pre-norm transformer block (ViT)."""
 
-    def __init__(self, config: ReaderConfig) -> None:
+    def __init__(self, config: ReaderConfig, heads: int, hidden: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(config.width)
-        self.attention = Attention(config.width, config.heads)
+        self.attention = Attention(config, heads)
         self.norm2 = nn.LayerNorm(config.width)
-        self.mlp = mlp(config)
+        self.mlp = mlp(config, hidden)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -149,14 +177,14 @@ class EncoderBlock(nn.Module):
 class DecoderBlock(nn.Module):
     """Queries look at each other, then at the encoder's tokens."""
 
-    def __init__(self, config: ReaderConfig) -> None:
+    def __init__(self, config: ReaderConfig, heads: tuple[int, ...], hidden: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(config.width)
-        self.self_attention = Attention(config.width, config.heads)
+        self.self_attention = Attention(config, heads[0])
         self.norm2 = nn.LayerNorm(config.width)
-        self.cross_attention = Attention(config.width, config.heads)
+        self.cross_attention = Attention(config, heads[1])
         self.norm3 = nn.LayerNorm(config.width)
-        self.mlp = mlp(config)
+        self.mlp = mlp(config, hidden)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
@@ -178,7 +206,10 @@ class Encoder(nn.Module):
     def __init__(self, config: ReaderConfig) -> None:
         super().__init__()
         self.embed = PatchEmbedding(config)
-        self.blocks = nn.ModuleList(EncoderBlock(config) for _ in range(config.encoder_layers))
+        self.blocks = nn.ModuleList(
+            EncoderBlock(config, config.attentions[i], config.hidden[i])
+            for i in range(config.encoder_layers)
+        )
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, plates: Tensor) -> Tensor:
@@ -199,16 +230,26 @@ class Reader(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.queries = nn.Parameter(torch.randn(1, SLOTS, config.width) * 0.02)
-        self.decoder = nn.ModuleList(DecoderBlock(config) for _ in range(config.decoder_layers))
+        heads = config.attentions[config.encoder_layers:]
+        self.decoder = nn.ModuleList(
+            DecoderBlock(config, heads[2 * i : 2 * i + 2], config.hidden[config.encoder_layers + i])
+            for i in range(config.decoder_layers)
+        )
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, CLASSES)
         self.rows = nn.Linear(config.width, 2)
         self.ctc = nn.Linear(config.width, CLASSES)
         self.apply(initialize)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Plates (N, 48, 192, 3) uint8 BGR to ``logits`` (N, T, C) and ``rows`` (N, 2)."""
-        return self.decode(self.encode(image))
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Plates (N, 48, 192, 3) uint8 BGR to ``logits`` (N, T, C) of the slots, ``ctc`` (N, L, C)
+        of the tokens, and ``rows`` (N, 2)."""
+        return self.answer(self.encode(image))
+
+    def answer(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens (N, L, D) to the outputs of :meth:`forward`."""
+        logits, rows = self.decode(tokens)
+        return logits, self.ctc(tokens), rows
 
     def encode(self, image: Tensor) -> Tensor:
         """Plates (N, 48, 192, 3) uint8 BGR to tokens (N, L, D)."""
@@ -224,11 +265,24 @@ class Reader(nn.Module):
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Losses of a batch: ``image`` (N, 48, 192, 3) uint8, ``text`` (N, T) class indices,
         ``rows`` (N,) 0 = one row, 1 = two rows, IGNORE = unknown."""
-        tokens = self.encode(batch["image"])
-        logits, rows = self.decode(tokens)
+        return self.losses(self(batch["image"]), batch)
+
+    def inside(self, image: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Of plates what :mod:`training.distill` compares: features, then :meth:`forward`'s
+        outputs."""
+        tokens = self.encode(image)
+        return (tokens,), self.answer(tokens)
+
+    def deployed(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The outputs of :meth:`inside` to those of :meth:`forward`: the same."""
+        return outputs
+
+    def losses(self, outputs: tuple[Tensor, ...], batch: dict[str, Any]) -> dict[str, Tensor]:
+        """:meth:`loss` of the outputs of :meth:`forward`."""
+        logits, tokens, rows = outputs
         losses = {
             "slots": slots_loss(logits.float(), batch["text"]),
-            "ctc": ctc_loss(self.ctc(tokens).float(), batch["text"]),
+            "ctc": ctc_loss(tokens.float(), batch["text"]),
             "rows": rows_loss(rows.float(), batch["rows"]),
         }
         total = (
@@ -271,7 +325,7 @@ def reader_edge() -> Reader:
     """What we ship: convolutional stem, width 192, 4 + 2 layers, two bands of 24 tokens."""
     return Reader(
         ReaderConfig(
-            width=192, heads=6, encoder_layers=4, decoder_layers=2, stem=(32, 64, 128), dropout=0.0
+            width=192, heads=6, encoder_layers=4, decoder_layers=2, stem=(32, 64, 128), dropout=0.1
         )
     )
 

@@ -30,8 +30,9 @@ from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.types import Image
 from training.checkpoint import data_hash, load_weights, resumed_step
 from training.loop import Evaluate, LoopConfig, seed_everything, train
+from training.options import DEFAULTS, MEMORY, RunOptions, device_of
 from training.reader.data import (
-    PlateItem,
+    Plate,
     PlateStream,
     ReaderDataConfig,
     batches,
@@ -48,6 +49,7 @@ from training.reader.model import (
     normalize,
 )
 from training.render import RenderMaterial
+from training.selection import trained_on, without_sets
 
 TASK = "pretrain"
 ENCODER = "encoder."
@@ -125,7 +127,10 @@ class MaskedAutoencoder(nn.Module):
         self.encoder = Encoder(reader)
         self.mask_token = nn.Parameter(torch.randn(1, 1, reader.width) * 0.02)
         self.position = nn.Parameter(torch.randn(1, reader.tokens, reader.width) * 0.02)
-        self.decoder = nn.ModuleList(EncoderBlock(reader) for _ in range(config.decoder_layers))
+        self.decoder = nn.ModuleList(
+            EncoderBlock(reader, reader.heads, reader.mlp_ratio * reader.width)
+            for _ in range(config.decoder_layers)
+        )
         self.norm = nn.LayerNorm(reader.width)
         self.head = nn.Linear(
             reader.width, 3 * PLATE_HEIGHT // reader.bands * reader.patch_width
@@ -147,7 +152,7 @@ class MaskedAutoencoder(nn.Module):
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Loss of a batch with ``image`` (N, 48, 192, 3) uint8, masked at random."""
         plates = normalize(batch["image"])
-        mask = random_masks(len(plates), self.config)
+        mask = random_masks(len(plates), self.config).to(plates.device)
         predicted = self(plates, mask).float()
         return {"loss": masked_loss(predicted, patches(plates, self.config.reader), mask)}
 
@@ -200,25 +205,34 @@ class PretrainRecipe:
     narrowest: float
     """Plates less wide, in pixels of their picture, show no strokes to learn and are left out."""
     dev_plates: int = 512
+    leave_out: tuple[str, ...] = ()
+    """Sets whose plates are not seen."""
 
 
-def pretrain_recipe(minutes: float | None = None) -> PretrainRecipe:
+def pretrain_recipe(
+    minutes: float | None = None, leave_out: tuple[str, ...] = ()
+) -> PretrainRecipe:
     """Light augmentation: the mask is the hard part."""
     return PretrainRecipe(
         data=ReaderDataConfig(strength=0.3),
         loop=LoopConfig(steps=30_000, minutes=minutes, lr=1e-3, choose="explained"),
         batch_size=64,
         narrowest=48,
+        leave_out=leave_out,
     )
 
 
-def load_all_plates(data: Path, split: Split, narrowest: float) -> list[PlateItem]:
-    """Every plate of a split, with and without a text.
+def load_all_plates(
+    data: Path, split: Split, narrowest: float, leave_out: tuple[str, ...] = (),
+    memory: int = MEMORY,
+) -> list[Plate]:
+    """Every plate of a split, with and without a text, but those of the sets ``leave_out``.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none. UsageError: no such set.
     """
-    items, _ = load_plates(read(data), split, untexted=True)
+    samples = without_sets(list(read(data)), leave_out)
+    items, _ = load_plates(samples, split, untexted=True, memory=memory)
     wide = [item for item in items if np.ptp(item.quads[0][:, 0]) >= narrowest]
     if not wide:
         raise DataError(f"{data} has no plate at least {narrowest:g} pixels wide in split {split}; "
@@ -226,7 +240,7 @@ def load_all_plates(data: Path, split: Split, narrowest: float) -> list[PlateIte
     return wide
 
 
-def evaluator(items: list[PlateItem], run_dir: Path, batch_size: int = 64) -> Evaluate:
+def evaluator(items: list[Plate], run_dir: Path, batch_size: int = 64) -> Evaluate:
     """A function that completes ``items``, always under the same masks.
 
     It returns ``loss`` and ``explained`` (1 - loss: about the share of the masked patches'
@@ -239,13 +253,15 @@ def evaluator(items: list[PlateItem], run_dir: Path, batch_size: int = 64) -> Ev
     def evaluate(model: nn.Module) -> dict[str, float]:
         assert isinstance(model, MaskedAutoencoder)
         model.eval()
+        device = device_of(model)
         masks = random_masks(len(plates), model.config, torch.Generator().manual_seed(0))
         total = 0.0
         for part, mask in zip(plates.split(batch_size), masks.split(batch_size), strict=True):
+            part, mask = part.to(device), mask.to(device)
             values = patches(part, model.config.reader)
             total += masked_loss(model(part, mask), values, mask).item() * len(part)
         number = len(list(run_dir.glob("reconstruction_*.png")))
-        picture = reconstruction_sheet(model, plates[shown], masks[shown])
+        picture = reconstruction_sheet(model, plates[shown].to(device), masks[shown].to(device))
         cv2.imwrite(str(run_dir / f"reconstruction_{number:03}.png"), picture)
         loss = total / len(plates)
         return {"loss": loss, "explained": 1 - loss}
@@ -262,7 +278,7 @@ def reconstruction_sheet(model: MaskedAutoencoder, plates: Tensor, mask: Tensor)
     completed = torch.where(hidden, model(plates, mask).float() * deviation + mean, values)
     views = [plates, *(unpatch(v, config) for v in (values.masked_fill(hidden, 0.0), completed))]
     pixels = torch.cat(views, dim=3).add(1).mul(127.5).round().clamp(0, 255)
-    rows = pixels.to(torch.uint8).permute(0, 2, 3, 1).numpy()  # (N, 48, 3 * 192, 3)
+    rows = pixels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()  # (N, 48, 3 * 192, 3)
     sheet = np.full((len(rows), PLATE_HEIGHT + SHEET_GAP, 3, PLATE_WIDTH + SHEET_GAP, 3), 255,
                     np.uint8)
     sheet[:, :PLATE_HEIGHT, :, :PLATE_WIDTH] = rows.reshape(-1, PLATE_HEIGHT, 3, PLATE_WIDTH, 3)
@@ -270,37 +286,42 @@ def reconstruction_sheet(model: MaskedAutoencoder, plates: Tensor, mask: Tensor)
 
 
 def run(
-    data: Path, run_dir: Path, *, variant: str = "edge", minutes: float | None = None,
-    threads: int = 2, workers: int = 1, start: Path | None = None, resume: bool = True,
+    data: Path, run_dir: Path, recipe: PretrainRecipe, *, variant: str = "edge",
+    start: Path | None = None, options: RunOptions = DEFAULTS,
 ) -> dict[str, float]:
     """Pre-train and return the last dev figures. ``start``: weights of ours to continue from.
 
     Raises:
-        UsageError: no such variant. DataError: the data cannot be read or has no plates.
+        UsageError: no such variant or set. DataError: the data cannot be read or has no
+            plates.
     """
     if variant not in VARIANTS:
         raise UsageError(f"variant {variant!r}: the reader has {', '.join(VARIANTS)}")
-    recipe = pretrain_recipe(minutes)
     seed_everything(recipe.loop.seed)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(options.threads)
     model = MaskedAutoencoder(AutoencoderConfig(reader=VARIANTS[variant]().config))
     if start is not None:
         model.load_state_dict(load_weights(start).state)
-    items = load_all_plates(data, Split.TRAIN, recipe.narrowest)
+    items = load_all_plates(
+        data, Split.TRAIN, recipe.narrowest, recipe.leave_out, recipe.data.memory
+    )
     dev = load_all_plates(data, Split.DEV, recipe.narrowest)
-    seed = recipe.loop.seed + resumed_step(run_dir) if resume else recipe.loop.seed
+    seed = recipe.loop.seed + (resumed_step(run_dir) if options.resume else 0)
     stream = PlateStream(items, RenderMaterial.load(data), recipe.data, seed)
     return train(
         model,
-        batches(stream, recipe.batch_size, workers),
+        batches(stream, recipe.batch_size, options.workers),
         recipe.loop,
         run_dir,
         evaluator(dev[:: max(1, len(dev) // recipe.dev_plates)], run_dir),
         task=TASK,
-        resume=resume,
+        options=options,
         notes={
             "variant": variant, "plates": len(items), "data_hash": data_hash(data),
-            "sets": sorted({item.dataset for item in items}),
-            "data_recipe": dataclasses.asdict(recipe.data),
+            "data_recipe": dataclasses.asdict(recipe.data), "left_out": list(recipe.leave_out),
+            "trained_on": trained_on(
+                {f"{item.dataset} (pictures, pre-training)" for item in items},
+                rendered=recipe.data.rendered > 0, earlier=(start,),
+            ),
         },
     )

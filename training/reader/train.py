@@ -10,27 +10,26 @@ import numpy as np
 import torch
 from torch import nn
 
-from alpr_edge.data import read
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import UsageError
-from alpr_edge.reader import decode_logits
 from training.checkpoint import data_hash, load_weights, resumed_step
 from training.loop import Evaluate, LoopConfig, seed_everything, train
+from training.options import DEFAULTS, RunOptions
 from training.plots import write_worst
-from training.pseudo import with_pseudo
+from training.reader.answers import readings_of
 from training.reader.data import (
-    PlateItem,
+    Plate,
     PlateStream,
     ReaderDataConfig,
     batches,
     evaluation_plates,
     load_plates,
     plain,
-    some_of_each_set,
 )
-from training.reader.model import VARIANTS, Reader
+from training.reader.model import VARIANTS, Reader, ReaderConfig
 from training.reader.pretrain import freeze_encoder, load_encoder
 from training.render import RenderMaterial
+from training.selection import EVERYTHING, Selection, select, trained_on
 
 FAST_MINUTES, FAST_PLATES = 10.0, 400
 
@@ -46,15 +45,15 @@ class ReaderRecipe:
     """Weights of the pre-training, whose encoder the reader begins with."""
     freeze_encoder: bool = False
     """The encoder does not learn (phase 2 of :mod:`training.reader.pretrain`)."""
-    pseudo: Path | None = None
-    """Texts for the plates without one (:mod:`training.pseudo`)."""
-    limit: int | None = None
-    """So many pictures of each set only, None for all."""
+    selection: Selection = EVERYTHING
+    """Which of the data to learn from."""
+    network: ReaderConfig | None = None
+    """The network; None for the variant's own."""
 
 
 def edge_recipe(
     minutes: float | None = None, *, encoder: Path | None = None, freeze_encoder: bool = False,
-    pseudo: Path | None = None,
+    selection: Selection = EVERYTHING,
 ) -> ReaderRecipe:
     """The shipped reader's recipe: many small updates with the CTC help."""
     return ReaderRecipe(
@@ -63,40 +62,37 @@ def edge_recipe(
         batch_size=32,
         encoder=encoder,
         freeze_encoder=freeze_encoder,
-        pseudo=pseudo,
+        selection=selection,
     )
 
 
 def fast_recipe(
     minutes: float | None = None, *, encoder: Path | None = None, freeze_encoder: bool = False,
-    pseudo: Path | None = None,
+    selection: Selection = EVERYTHING,
 ) -> ReaderRecipe:
     """A useful figure in 10 minutes on two cores: few plates of each set, and a schedule and an
     average as short as the run."""
     edge = edge_recipe(
-        minutes or FAST_MINUTES, encoder=encoder, freeze_encoder=freeze_encoder, pseudo=pseudo
+        minutes or FAST_MINUTES, encoder=encoder, freeze_encoder=freeze_encoder,
+        selection=dataclasses.replace(selection, limit=FAST_PLATES),
     )
     loop = dataclasses.replace(edge.loop, ema=0.99, evaluate_minutes=FAST_MINUTES / 2)
-    return dataclasses.replace(edge, loop=loop, limit=FAST_PLATES)
+    return dataclasses.replace(edge, loop=loop)
 
 
 def evaluator(
-    items: list[PlateItem], run_dir: Path | None = None, batch_size: int = 64
+    items: list[Plate], run_dir: Path | None = None
 ) -> Evaluate:
     """A function that reads ``items`` with a model: exact match pooled and per set.
 
     It shows the worst reads in ``run_dir``, where one is given.
     """
     images = [plain(item) for item in items]
-    plates = torch.from_numpy(np.stack(images))
+    plates = np.stack(images)
     truths = [item.text for item in items]
 
-    @torch.inference_mode()
     def evaluate(model: nn.Module) -> dict[str, float]:
-        model.eval()
-        answers = [model(part) for part in plates.split(batch_size)]
-        logits, rows = (torch.cat(parts).float().numpy() for parts in zip(*answers, strict=True))
-        readings = decode_logits(logits, rows.argmax(-1) + 1, temperature=1.0)
+        readings = readings_of(model, plates)
         hits: dict[str, list[bool]] = defaultdict(list)
         for reading, item in zip(readings, items, strict=True):
             right = reading.text == item.text
@@ -118,7 +114,7 @@ def build_reader(variant: str, recipe: ReaderRecipe, start: Path | None) -> Read
     if recipe.freeze_encoder and not (recipe.encoder or start):
         raise UsageError("--freeze-encoder with an encoder that has learned nothing; add "
                          "--encoder WEIGHTS of python -m training pretrain, or --start WEIGHTS")
-    model = VARIANTS[variant]()
+    model = Reader(recipe.network) if recipe.network else VARIANTS[variant]()
     if start is not None:
         model.load_state_dict(load_weights(start).state)
     if recipe.encoder is not None:
@@ -129,42 +125,39 @@ def build_reader(variant: str, recipe: ReaderRecipe, start: Path | None) -> Read
 
 
 def run(
-    data: Path, run_dir: Path, *, variant: str = "edge", minutes: float | None = None,
-    threads: int = 2, workers: int = 1, start: Path | None = None, resume: bool = True,
-    encoder: Path | None = None, freeze_encoder: bool = False, pseudo: Path | None = None,
-    fast: bool = False,
+    data: Path, run_dir: Path, recipe: ReaderRecipe, *, variant: str = "edge",
+    start: Path | None = None, options: RunOptions = DEFAULTS,
 ) -> dict[str, float]:
-    """Train and return the last dev figures. ``start``: weights to continue from; ``encoder``,
-    ``freeze_encoder`` and ``pseudo`` as in :class:`ReaderRecipe`; ``fast``: by
-    :func:`fast_recipe`.
+    """Train and return the last dev figures. ``start``: weights to continue from.
 
     Raises:
-        UsageError: no such variant, or an encoder frozen that has learned nothing. ModelError:
-            ``encoder`` does not fit. DataError: the data cannot be read or has no dev plates.
+        UsageError: no such variant or set, or an encoder frozen that has learned nothing.
+            ModelError: ``start`` or the encoder does not fit. DataError: the data cannot be read
+            or has no dev plates.
     """
-    named = fast_recipe if fast else edge_recipe
-    recipe = named(minutes, encoder=encoder, freeze_encoder=freeze_encoder, pseudo=pseudo)
     seed_everything(recipe.loop.seed)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(options.threads)
     model = build_reader(variant, recipe, start)
-    samples = read(data) if pseudo is None else with_pseudo(read(data), data, pseudo)
-    if recipe.limit is not None:
-        samples = iter(some_of_each_set(samples, Split.TRAIN, recipe.limit))
-    items, dropped = load_plates(samples, Split.TRAIN)
-    seed = recipe.loop.seed + resumed_step(run_dir) if resume else recipe.loop.seed
+    selected = select(data, recipe.selection)
+    items, dropped = load_plates(selected.samples, Split.TRAIN, memory=recipe.data.memory)
+    seed = recipe.loop.seed + (resumed_step(run_dir) if options.resume else 0)
     stream = PlateStream(items, RenderMaterial.load(data), recipe.data, seed)
     return train(
         model,
-        batches(stream, recipe.batch_size, workers),
+        batches(stream, recipe.batch_size, options.workers),
         recipe.loop,
         run_dir,
         evaluator(evaluation_plates(data, Split.DEV), run_dir),
         task="reader",
-        resume=resume,
+        options=options,
         notes={
-            "variant": variant, "fast": fast, "plates": len(items), "dropped": dict(dropped),
+            "variant": variant, "plates": len(items), "dropped": dict(dropped),
             "data_hash": data_hash(data), "data_recipe": dataclasses.asdict(recipe.data),
-            "encoder": load_weights(encoder).sha256 if encoder else None,
-            "freeze_encoder": freeze_encoder, "pseudo": pseudo is not None,
+            "encoder": load_weights(recipe.encoder).sha256 if recipe.encoder else None,
+            "freeze_encoder": recipe.freeze_encoder, **selected.notes,
+            "trained_on": trained_on(
+                {item.dataset for item in items}, pseudo_sets=selected.pseudo_sets,
+                rendered=recipe.data.rendered > 0, earlier=(start, recipe.encoder),
+            ),
         },
     )

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import cv2
+from rich.console import Console
+from rich.progress import Progress
 
 from alpr_edge.errors import AlprEdgeError, ExitCode, OutputError
 from training.render.demo import write_demo
@@ -28,7 +30,8 @@ def parser() -> argparse.ArgumentParser:
     sheet.add_argument("--seed", type=int, default=0)
     held_out.add_argument("--per-style", type=_positive, default=500, metavar="N",
                           help="cut-outs of each style, and frames of all")
-    held_out.add_argument("--seed", type=int, default=SEED)
+    held_out.add_argument("--seed", type=int, default=SEED,
+                          help="give another one to look at pictures: the default's are reported")
     return root
 
 
@@ -37,6 +40,16 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text}; allowed: 1 or more")
     return number
+
+
+def _write_heldout(options: argparse.Namespace) -> None:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("rendering", total=None)
+        count, pictures = write_heldout(
+            options.data, options.out, options.per_style, options.seed,
+            progress=lambda total: progress.update(task, advance=1, total=total),
+        )
+    print(f"{count} cut-outs and {pictures} frames in {options.out}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,10 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             for path in write_demo(material, options.out):
                 print(f"{path} {path.stat().st_size / 1000:.0f} kB")
         elif options.command == "eval":
-            count, pictures = write_heldout(
-                options.data, options.out, options.per_style, options.seed
-            )
-            print(f"{count} cut-outs and {pictures} frames in {options.out}")
+            _write_heldout(options)
         else:
             material = RenderMaterial.load(options.data)
             if not cv2.imwrite(str(options.out), contact_sheet(material, seed=options.seed)):

@@ -5,29 +5,35 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from training.render.canvas import BLACK, WHITE, Canvas, Colour, vary
+from training.render.canvas import BLACK, WHITE, Canvas, Colour, Hand, vary
 from training.render.draft import Draft
 from training.render.lettering import BAND_BLUE, LIGHT, draft, one_of, write
 from training.render.material import Font, RenderMaterial
+from training.render.texts import from_pattern
 
 LEGENDS = (
     "New York", "California", "Texas", "Florida", "New Jersey", "Ohio", "Illinois", "Georgia",
     "Virginia", "Oregon", "Nevada", "Maine", "EMPIRE STATE", "Garden State", "SUNSHINE STATE",
     "LONE STAR STATE", "GRAND CANYON STATE", "T&LC", "Ontario", "dmv.ca.gov", "EXCELSIOR",
-    "Keystone State", "Live Free or Die", "COMMERCIAL", "Scenic", "PENNSYLVANIA",
+    "Keystone State", "Live Free or Die", "COMMERCIAL", "Scenic", "PENNSYLVANIA", "TAXI", "TRUCK",
+    "APPORTIONED", "BROWARD", "HARRIS COUNTY", "LIVERY", "visitPA.com", "The Spirit of America",
+    "OMNIBUS", "Constitution State", "Massachusetts", "Connecticut", "NEW YORK", "NEW YORK",
 )
 _US_TEXTS = (
     "aaa nnnn,aaa-nnnn,aaa*nnnn,nnn aaa,aaa nnn,naaannn,nnnn aa,aannaaa,aan nna,TnnnnnnC,"
     "nnnnn-aa,aaa*naa,ann*aaa,nnn*aaa,aaannnn,aa nnnnn,nnnnnn,naaa nnn,aaaaaa,aaaa nn,nn aaaa,"
-    "aa*nnnaa"
+    "aa*nnnaa,aaa*nnnn,aaa*nnnn,nnnnn*aa,annna,nann a,aaaaaaa,aaaaann,aaa*aan,aan*nnnn"
 )
 _BR_CITIES = "SP-SAO PAULO,PR-CURITIBA,RJ-RIO DE JANEIRO,MG-BELO HORIZONTE,SC-JOINVILLE,GO-GOIANIA"
+
+_US_HAND = Hand(stretch=(0.7, 1.1), slanted=0.03)
+
 
 def america(material: RenderMaterial, rng: np.random.Generator) -> Draft:
     """US and Canadian plates, 305 x 152: a blank, or a drawn gradient with names and slogans."""
     canvas = Canvas(305, 152, rng.uniform(0.75, 1.05), WHITE)
     height, width = canvas.image.shape[:2]
-    fonts = [material.font(rng, german=False) for _ in range(3)]
+    fonts = [material.font(rng, False, everyday=0.15) for _ in range(3)]
     if material.blanks and rng.random() < 0.5:
         blank = material.blanks[rng.integers(len(material.blanks))]
         canvas.image[:] = cv2.resize(blank, (width, height))
@@ -39,9 +45,29 @@ def america(material: RenderMaterial, rng: np.random.Generator) -> Draft:
         rng.integers(4)], 20)
     text = one_of(rng, _US_TEXTS)
     top = 152 * rng.uniform(0.24, 0.32)
-    box = (12, top, 281, 152 * 0.97 - top * 1.02 - 152 * rng.uniform(0.1, 0.22))
-    write(canvas, rng, fonts[0], text, box, ink)
+    left, right = _us_marks(canvas, rng, fonts[0], top, ink)
+    box = (left, top, right - left, 152 * 0.97 - top * 1.02 - 152 * rng.uniform(0.1, 0.22))
+    write(canvas, rng, fonts[0], text, box, ink, hand=_US_HAND)
     return draft(canvas, text, "US")
+
+
+def _us_marks(
+    canvas: Canvas, rng: np.random.Generator, font: Font, top: float, ink: Colour
+) -> tuple[float, float]:
+    """What is not read: stickers of month and year in the corners, two small letters one above the
+    other beside the text. Returns where the text may begin and end."""
+    for corner in (14, 261):
+        if rng.random() < 0.18:
+            colour = vary(rng, (100, 110, 130), 90)
+            canvas.rectangle(corner, 6, 30, 20, colour)
+            canvas.words(font, from_pattern(rng, "nn"), corner + 15, 16, 13, WHITE)
+    if rng.random() >= 0.1:
+        return 12.0, 293.0
+    at_left = rng.random() < 0.7
+    x = 22.0 if at_left else 283.0
+    for row, letter in enumerate(from_pattern(rng, "aa")):
+        canvas.words(font, letter, x, top + 22 + 34 * row, 24, ink, 16)
+    return (36.0, 293.0) if at_left else (12.0, 269.0)
 
 
 def _us_base(
@@ -58,9 +84,11 @@ def _us_base(
     ramp = np.linspace(-1, 1, canvas.image.shape[0], dtype=np.float32)[:, None]
     rows = middle + np.maximum(-ramp, 0) * (top - middle) + np.maximum(ramp, 0) * (bottom - middle)
     canvas.image[:] = np.clip(rows, 0, 255).astype(np.uint8)[:, None]
-    words, light = [LEGENDS[i] for i in rng.integers(len(LEGENDS), size=2)], WHITE
-    bars = rng.random() < 0.3
-    tint = vary(rng, ((140, 50, 20), (40, 40, 170), (60, 110, 30))[rng.integers(3)], 35)
+    words = [LEGENDS[i] for i in rng.integers(len(LEGENDS), size=2)]
+    light: Colour = WHITE if rng.random() < 0.6 else (60, 180, 240)
+    bars = rng.random() < 0.35
+    looks: tuple[Colour, ...] = ((140, 50, 20), (40, 40, 170), (60, 110, 30), (80, 40, 30))
+    tint = vary(rng, looks[rng.integers(4)], 35)
     if bars:
         canvas.rectangle(0, 0, 305, 30, tint)
         canvas.rectangle(0, 128, 305, 24, tint)

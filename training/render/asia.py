@@ -1,15 +1,15 @@
-"""Plates of India, Vietnam, Indonesia and (here for its likeness) Tunisia."""
+"""Plates of Vietnam, Indonesia and Tunisia."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from training.render.canvas import BLACK, WHITE, Canvas, Colour, draw_line, vary
+from training.render.canvas import BLACK, WHITE, Canvas, Colour, Hand, draw_line, vary
 from training.render.draft import Draft
 from training.render.lettering import AMBER, LIGHT, draft, one_of, write
 from training.render.material import RenderMaterial
-from training.render.texts import from_pattern, pick
+from training.render.texts import pick
 
 _SCRIBBLE = (
     "0.02,.50 .05,.80 .13,.88 .22,.80 .26,.55 .29,.66 .34,.66 .36,.50 .38,.66 .43,.66 .45,.50 "
@@ -17,58 +17,12 @@ _SCRIBBLE = (
     ".56,.82 .64,.92 .72,.80 .72,.58 .66,.52 .63,.62 .72,.70 .84,.68 .88,.45",
 )
 """The word Tunis in Arabic as two pen strokes in the unit square; the dots are drawn apart."""
-INDIA = (
-    "MH", "DL", "KA", "TN", "GJ", "UP", "RJ", "HR", "AP", "TS", "KL", "WB", "PB", "MP", "BR",
-    "CG", "OR", "JH", "AS", "UK", "HP", "CH", "GA", "PY", "JK",
+
+_ID_TEXTS = (
+    "a nnnn aaa,a nnnn aaa,a nnnn aa,a nnnn aa,aa nnnn aa,aa nnnn a,a nnnn a,a nnn aaa,aa nnn aa,"
+    "a nn aaa,a n aa,aa nn aa"
 )
-
-
-def _india(
-    material: RenderMaterial, rng: np.random.Generator, two: bool,
-    size: tuple[float, float], scale: float,
-) -> Draft:
-    """White, yellow, green or black; the IND band on a third."""
-    looks: tuple[tuple[Colour, Colour], ...] = (
-        (LIGHT, BLACK), (LIGHT, BLACK), (LIGHT, BLACK), (AMBER, BLACK), (AMBER, BLACK),
-        ((70, 130, 30), WHITE), ((30, 30, 30), AMBER),
-    )
-    base, ink = looks[rng.integers(len(looks))]
-    ink, font = vary(rng, ink), material.font(rng, german=False)
-    state = INDIA[rng.integers(len(INDIA))]
-    mark = from_pattern(rng, "nn" if rng.random() < 0.9 else "na")
-    series, number = from_pattern(rng, ("a", "aa", "aa", "aa")[rng.integers(4)]), "nnnn"
-    gap = pick(rng, "  -.")
-    if two:
-        cut = rng.random() < 0.5
-        text = f"{state}{mark}" + (f"{gap}{series}|" if cut else f"|{series}{gap}")
-    elif rng.random() < 0.5:
-        text = gap.join((state, mark, series, ""))
-    else:
-        text = f"{state}{mark} {series} "
-    text += from_pattern(rng, number)
-    width, height = size
-    canvas = Canvas(width, height, scale, vary(rng, base, 18))
-    left = 10.0
-    if rng.random() < 0.35:
-        canvas.words(font, "IND", 18, height * 0.68, 10, (160, 80, 20))
-        canvas.disc(18, height * 0.4, 6, (150, 130, 90))
-        left = 34
-    if rng.random() < 0.5:
-        canvas.border(rng.uniform(1, 4), rng.uniform(1, 3), 6, ink)
-    top = height * (rng.uniform(0.1, 0.15) if two else rng.uniform(0.16, 0.26))
-    write(canvas, rng, font, text, (left, top, width - left - 10, height - 2 * top), ink)
-    return draft(canvas, text, "IN")
-
-
-def india(material: RenderMaterial, rng: np.random.Generator) -> Draft:
-    """MH 12 AB 1234, 500 x 120."""
-    return _india(material, rng, False, (500, rng.uniform(100, 130)), rng.uniform(0.75, 1.0))
-
-
-def india_two_rows(material: RenderMaterial, rng: np.random.Generator) -> Draft:
-    """Lorries, rickshaws and motorcycles: MH12 / AB1234."""
-    size = ((340, 200), (285, 150), (200, 100), (240, 180))[rng.integers(4)]
-    return _india(material, rng, True, size, rng.uniform(0.7, 1.0))
+_CONDENSED = Hand(stretch=(0.55, 1.05), slanted=0.03)
 
 
 def _vietnam(
@@ -81,7 +35,7 @@ def _vietnam(
         ((160, 80, 30), WHITE), ((40, 30, 170), WHITE),
     )
     base, ink = looks[rng.integers(len(looks))]
-    ink, font = vary(rng, ink), material.font(rng, german=False)
+    ink, font = vary(rng, ink), material.font(rng, False, everyday=0.1)
     text = one_of(rng, options)
     width, height = size
     canvas = Canvas(width, height, scale, vary(rng, base, 16))
@@ -105,7 +59,8 @@ def vietnam_two_rows(material: RenderMaterial, rng: np.random.Generator) -> Draf
     """Cars 330 x 165 (51F / 446.14) and motorcycles 190 x 140 (59-C1 / 005.07)."""
     if rng.random() < 0.65:
         return _vietnam(
-            material, rng, "nn-an|nnn.nn,nn-an|nnn.nn,nn-an|nnnn,nn-aa|nnn.nn,nn-aa|nnnn",
+            material, rng,
+            "nn-an|nnn.nn,nn-an|nnn.nn,nn-an|nnnn,nn-aa|nnn.nn,nn-aa|nnnn,nn-aan|nnn.nn",
             (190, 140), rng.uniform(0.8, 1.2),
         )
     return _vietnam(
@@ -120,7 +75,7 @@ def tunisia(material: RenderMaterial, rng: np.random.Generator) -> Draft:
     canvas = Canvas(520, 110, rng.uniform(0.75, 1.05), vary(rng, (30, 28, 26), 12))
     if rng.random() < 0.8:
         canvas.border(rng.uniform(1, 4), rng.uniform(1.5, 3), 6, ink)
-    font, top = material.font(rng, german=False), rng.uniform(14, 22)
+    font, top = material.font(rng, False, everyday=0.1), rng.uniform(14, 22)
     height = 110 - 2 * top
     share = 150 * rng.uniform(0.8, 1.05)
     draw_line(canvas, rng, font, left, (12, top, share, height), ink)
@@ -144,18 +99,26 @@ def _tunis(
 
 
 def indonesia(material: RenderMaterial, rng: np.random.Generator) -> Draft:
-    """Black or white, 430 x 135, with month and year below."""
-    dark = rng.random() < 0.65
-    base, ink = ((30, 28, 28), (235, 235, 235)) if dark else (LIGHT, BLACK)
-    if rng.random() < 0.1:
-        base, ink = AMBER, BLACK
-    ink = vary(rng, ink)
-    canvas = Canvas(430, 135, rng.uniform(0.75, 1.0), vary(rng, base, 14))
+    """Black, white, yellow or red, 430 x 135, with month and year below, which are not read."""
+    looks: tuple[tuple[Colour, Colour], ...] = (
+        ((36, 30, 28), (225, 225, 225)), (LIGHT, BLACK), (AMBER, BLACK), ((50, 35, 170), WHITE)
+    )
+    base, ink = looks[rng.choice(4, p=(0.58, 0.27, 0.09, 0.06))]
+    ink = vary(rng, ink, 24)
+    bike = rng.random() < 0.3
+    width, height = (275, 110) if bike else (430, 135)
+    canvas = Canvas(width, height, rng.uniform(0.75, 1.0), vary(rng, base, 20))
     canvas.border(rng.uniform(1, 4), rng.uniform(1.5, 3), 7, ink)
-    text = one_of(rng, "a nnnn aaa,a nnnn aa,aa nnnn aa,aa nnnn a,a nnnn a,a nnn aaa,aa nnn aa")
-    font = material.font(rng, german=False)
-    draw_line(canvas, rng, font, text, (12, 14, 406, rng.uniform(70, 78)), ink)
-    month = f"{rng.integers(1, 13):02d}.{rng.integers(20, 32)}"
-    height = rng.uniform(18, 24)
-    draw_line(canvas, rng, font, month, (rng.uniform(60, 250), 102, 120, height), ink)
+    text = one_of(rng, _ID_TEXTS)
+    if rng.random() < 0.7:
+        text = text.replace(" ", "  ")
+    font = material.font(rng, False, everyday=0.15)
+    row = height * rng.uniform(0.5, 0.58)
+    box = (8, height * 0.11, width - 16, row)
+    draw_line(canvas, rng, font, text, box, ink, rng.random() < 0.4, _CONDENSED)
+    month = f"{rng.integers(1, 13):02d}{pick(rng, '.- ')}{rng.integers(20, 32)}"
+    place = rng.uniform(0.5, 0.65) if bike else rng.uniform(0.2, 0.5)
+    y = height * 0.11 + row * 1.06
+    small = (place * width, y, width * 0.27, min(height * rng.uniform(0.13, 0.19), height - y - 5))
+    draw_line(canvas, rng, font, month, small, ink)
     return draft(canvas, text, "ID")

@@ -5,6 +5,8 @@ Measures are millimetres of the real plate; the canvas knows its pixels per mill
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 
@@ -16,6 +18,18 @@ Colour = tuple[int, int, int]
 BLACK, WHITE, RED = (25, 25, 25), (245, 245, 245), (45, 35, 200)
 _GAPS = {" ": 0.38, "-": 0.42, ".": 0.2, "*": 0.55}
 """Width of the separators in units of the glyph height; ``*`` is a seal or coat of arms."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Hand:
+    """How characters are set."""
+
+    stretch: tuple[float, float] = (0.88, 1.12)
+    """Width of the characters as a share of the font's."""
+    slanted: float = 0.08
+    """Share of the rows that lean."""
+    aside: float = 0.15
+    """Share of the rows that are not in the middle of their box."""
 
 
 def vary(rng: np.random.Generator, colour: Colour, spread: float = 12) -> Colour:
@@ -99,14 +113,17 @@ class Canvas:
 def draw_line(
     canvas: Canvas, rng: np.random.Generator, font: Font, text: str,
     box: tuple[float, float, float, float], colour: Colour, spread: bool = False,
+    hand: Hand | None = None,
 ) -> list[tuple[float, float, float]]:
     """Write ``text`` in the box (x, y, width, height) mm, centred, narrowed where it must.
 
     Separators (space, dash, dot, ``*``) leave a gap; dash and dot are drawn as ink. ``spread``
     fills the width. Returns where the ``*`` are: centre x, centre y, height, in millimetres.
     """
+    hand = hand or Hand()
     left, top, width, height = (v * canvas.scale for v in box)
-    stretch, gap = rng.uniform(0.88, 1.12), height * rng.uniform(0.09, 0.19)
+    tight, wide = (0.09, 0.19) if rng.random() < 0.8 else (0.03, 0.36)
+    stretch, gap = rng.uniform(*hand.stretch), height * rng.uniform(tight, wide)
     fixed = rng.random() < 0.4 and font.glyphs["0"].shape[1] * stretch
     cells = [
         _GAPS[c] * height if c in _GAPS
@@ -118,10 +135,11 @@ def draw_line(
     if spread and total < width:
         gap += min((width - total) / max(1, len(cells) - 1), height * 0.3)
         total = sum(cells) + gap * (len(cells) - 1)
-    x = left + (width - total * factor) / 2
+    place = rng.uniform(0, 1) if rng.random() < hand.aside else 0.5
+    x = left + (width - total * factor) * place
     seals = []
     drift = rng.normal(0, 0.012 * height, (len(text), 2))
-    slant = rng.uniform(-0.3, 0.1) if rng.random() < 0.08 else 0.0
+    slant = rng.uniform(-0.3, 0.1) if rng.random() < hand.slanted else 0.0
     for character, cell, (dx, dy) in zip(text, cells, drift, strict=True):
         middle = x + cell * factor / 2
         if character in _GAPS:
@@ -169,6 +187,7 @@ def finish(
 
     ``wear`` scales how often paint is faded, plates are dirty, shaded by an edge or blurred.
     """
+    own = rng.spawn(1)[0]  # what comes after is drawn as if there were no rim
     _base_wear(canvas, material, rng)
     height, width = canvas.image.shape[:2]
     picture = canvas.image.astype(np.float32)
@@ -182,6 +201,8 @@ def finish(
         picture += (np.array(colour, np.float32) - picture) * alpha[..., None]
     if rng.random() < 0.6:
         picture += _emboss(relief, rng)[..., None]
+    if own.random() < 0.35:
+        _rim(picture, own)
     _dirt(picture, material, rng, wear)
     _light(picture, rng, wear)
     if rng.random() < 0.3 * wear:
@@ -201,6 +222,19 @@ def _emboss(relief: Floats, rng: np.random.Generator) -> Floats:
     dx, dy = (int(v) for v in rng.integers(-2, 3, 2))
     shifted = np.roll(relief, (dy, dx), (0, 1))
     return np.asarray((relief - shifted) * rng.uniform(5, 55), np.float32)
+
+
+def _rim(picture: Floats, rng: np.random.Generator) -> None:
+    """The pressed edge of a metal plate, in place: light on two sides, shadow on the others."""
+    height, width = picture.shape[:2]
+    inset, line = round(height * rng.uniform(0, 0.05)), max(1, round(height * 0.015))
+    near, far = slice(inset, inset + line), slice(-inset - line, -inset or None)
+    across, along = slice(inset, height - inset), slice(inset, width - inset)
+    upper, left = rng.uniform(-70, 70), rng.uniform(-50, 50)
+    picture[near, along] += upper
+    picture[far, along] -= upper
+    picture[across, near] += left
+    picture[across, far] -= left
 
 
 def _base_wear(canvas: Canvas, material: RenderMaterial, rng: np.random.Generator) -> None:

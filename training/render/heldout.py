@@ -4,14 +4,17 @@ A data folder in our own index format (see :mod:`alpr_edge.data.index`), split v
 in the sets ``rendered/STYLE`` and pictures with pasted plates in the set ``rendered``, so that
 ``python -m benchmarks accuracy --data FOLDER --split val`` has a row a plate type. The same seed
 and material give the same pictures. Every random number comes from (seed, part, number), which no
-training run draws from.
+training run draws from, and every photo pasted on is of split val.
+
+Like split val, the set of the default seed is only reported: never look at its pictures or choose
+by its figures. To look at pictures or to tune how hard they are, give another ``--seed``.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ import numpy as np
 
 from alpr_edge.data import read
 from alpr_edge.data.index import CROPS, FRAMES
-from alpr_edge.data.sample import Split
+from alpr_edge.data.sample import Sample, Split
 from alpr_edge.errors import DataError, OutputError
 from alpr_edge.geometry import rectify
 from alpr_edge.images import load_image
@@ -35,10 +38,11 @@ from training.render.scene import render_scene
 from training.render.street import drawn_background
 
 SET, SPLIT = "rendered", Split.VAL
-SEED = 20261
+SEED = 77003
+"""Of the reported set: not to be looked at. (20261 was looked at while the set was made.)"""
 _CROPS, _FRAMES, _STREETS = 1000, 1001, 1002
 """Second part of the seeds; :func:`rendered_eval` has the numbers of the styles."""
-_STREET_COUNT = 8
+_STREET_COUNT, _PHOTO_COUNT = 8, 48
 _FRAME_SIZE = 720, 1280
 _ENCODING = {".png": (), ".webp": (cv2.IMWRITE_WEBP_QUALITY, 90)}
 """By suffix: cut-outs without loss, frames with little."""
@@ -85,22 +89,36 @@ FRAME_RECIPE: Recipe = (
 
 
 def backgrounds(data: Path, seed: int) -> list[Image]:
-    """Pictures to paste on: drawn streets, then the pictures of ``data`` that are known to show no
-    plate, of split val, where there are any."""
+    """Pictures to paste on: drawn streets, then photos of split val of which all plates are known,
+    these painted over; 1280 pixels on their longer side."""
     streets = [
         drawn_background(np.random.default_rng((seed, _STREETS, number)), *_FRAME_SIZE)
         for number in range(_STREET_COUNT)
     ]
-    return streets + [load_image(path) for path in _without_plates(data)]
+    return streets + [_without_plates(sample) for sample in _photos(data)]
 
 
-def _without_plates(data: Path) -> list[Path]:
+def _photos(data: Path) -> list[Sample]:
+    """Some completely annotated pictures of split val, evenly spaced over the index."""
     if not (data / FRAMES).exists():
         return []
-    return [
-        sample.path for sample in read(data)
-        if sample.split is SPLIT and not sample.crop and sample.complete and not sample.plates
-    ]
+    samples = [s for s in read(data) if s.split is SPLIT and not s.crop and s.complete]
+    chosen = np.linspace(0, len(samples) - 1, min(len(samples), _PHOTO_COUNT)).astype(int)
+    return [samples[index] for index in chosen]
+
+
+def _without_plates(sample: Sample) -> Image:
+    """The picture, its plates filled with what is round them, scaled to the size of a frame."""
+    image = load_image(sample.path)
+    mask = np.zeros(image.shape[:2], np.uint8)
+    for plate in sample.plates:
+        x1, y1, x2, y2 = (round(side) for side in plate.box)
+        dx, dy = 2 + (x2 - x1) // 7, 2 + (y2 - y1) // 10  # some boxes leave the blue band out
+        cv2.rectangle(mask, (x1 - dx, y1 - dy), (x2 + dx, y2 + dy), 255, -1)
+    if sample.plates:
+        image = np.asarray(cv2.inpaint(image, mask, 3, cv2.INPAINT_TELEA), np.uint8)
+    scale = max(_FRAME_SIZE) / max(image.shape)
+    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale), np.uint8)
 
 
 def make_crop(
@@ -171,9 +189,12 @@ def frames(
 
 
 def write_heldout(
-    data: Path, out: Path, per_style: int, seed: int = SEED, config: HeldOutConfig | None = None
+    data: Path, out: Path, per_style: int, seed: int = SEED, config: HeldOutConfig | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> tuple[int, int]:
     """Write ``per_style`` cut-outs of every style and as many frames; returns both counts.
+
+    ``progress`` is called after every picture with the number of all.
 
     Raises:
         DataError: ``data`` lacks the glyphs of Chinese plates.
@@ -186,17 +207,26 @@ def write_heldout(
     if not material.chinese:
         raise DataError(f"{data}/render has no glyphs of Chinese plates; give the data folder")
     scenes = backgrounds(data, seed)
+    total = per_style * (len(available_styles(material)) + 1)
+
+    def written() -> None:
+        if progress is not None:
+            progress(total)
+
     try:
         out.mkdir(parents=True, exist_ok=True)
         return (
-            _write(out, CROPS, crops(material, scenes, per_style, seed, config)),
-            _write(out, FRAMES, frames(material, scenes, per_style, seed, config)),
+            _write(out, CROPS, crops(material, scenes, per_style, seed, config), written),
+            _write(out, FRAMES, frames(material, scenes, per_style, seed, config), written),
         )
     except OSError as error:
         raise OutputError(f"cannot write the held-out set to {out}: {error}") from error
 
 
-def _write(out: Path, index: str, pictures: Iterable[tuple[Image, Mapping[str, Any]]]) -> int:
+def _write(
+    out: Path, index: str, pictures: Iterable[tuple[Image, Mapping[str, Any]]],
+    written: Callable[[], None],
+) -> int:
     """Save pictures and their rows; returns how many."""
     lines = []
     for image, facts in pictures:
@@ -206,5 +236,6 @@ def _write(out: Path, index: str, pictures: Iterable[tuple[Image, Mapping[str, A
         path.write_bytes(bytes(data))
         size = {"split": SPLIT.value, "width": image.shape[1], "height": image.shape[0]}
         lines.append(json.dumps({**facts, **size}, ensure_ascii=False) + "\n")
+        written()
     (out / index).write_text("".join(lines), "utf-8")
     return len(lines)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
+import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
@@ -21,6 +22,12 @@ Mask = NDArray[np.uint8]
 """(H, W) uint8, 255 where the ink is."""
 Typeface = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
+EVERYDAY = (
+    "DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSans-Oblique.ttf", "DejaVuSansMono-Bold.ttf",
+    "DejaVuSerif.ttf", "DejaVuSerif-Bold.ttf", "DejaVuSerif-BoldItalic.ttf", "STIXGeneral.ttf",
+    "STIXGeneralBol.ttf", "STIXGeneralBolIta.ttf", "cmb10.ttf", "cmss10.ttf", "cmtt10.ttf",
+)
+"""Fonts of books and screens that Matplotlib brings along, for plates that anybody may letter."""
 GLYPH_HEIGHT = 100
 """Height of the stored Latin glyphs; plates shrink them to the size they need."""
 _GERMAN = ("glnummern", "fe-", "europlate", "eu_ua")
@@ -42,10 +49,12 @@ class Font:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class RenderMaterial:
-    """The glyphs of Chinese plates by file stem, Latin fonts, blank US plates, smooth noise."""
+    """The glyphs of Chinese plates by file stem, fonts of Latin plates, everyday fonts, blank US
+    plates, smooth noise."""
 
     chinese: Mapping[str, Mask]
     fonts: tuple[Font, ...]
+    everyday: tuple[Font, ...]
     blanks: tuple[Image, ...]
     noise: Floats
 
@@ -73,11 +82,17 @@ class RenderMaterial:
         fonts = fonts or [_builtin_font()]
         blanks = _load_blanks(root / "templates" / "us_openalpr") if unclear else ()
         return RenderMaterial(
-            chinese=chinese, fonts=tuple(fonts), blanks=blanks, noise=_smooth_noise()
+            chinese=chinese, fonts=tuple(fonts), everyday=_everyday_fonts(), blanks=blanks,
+            noise=_smooth_noise(),
         )
 
-    def font(self, rng: np.random.Generator, german: bool | None = None) -> Font:
-        """A random font, of the German kind or not where that is asked for and there is one."""
+    def font(
+        self, rng: np.random.Generator, german: bool | None = None, everyday: float = 0.0
+    ) -> Font:
+        """A random font, of the German kind or not where that is asked for and there is one; with
+        probability ``everyday`` one of the :data:`EVERYDAY` fonts instead."""
+        if everyday and rng.random() < everyday:
+            return self.everyday[rng.integers(len(self.everyday))]
         wanted = [f for f in self.fonts if german is None or f.german is german]
         fonts = wanted or self.fonts
         return fonts[rng.integers(len(fonts))]
@@ -93,7 +108,7 @@ class RenderMaterial:
         return cut
 
 
-def _ink(face: Typeface, text: str) -> Mask:
+def ink_mask(face: Typeface, text: str) -> Mask:
     """The text drawn by a typeface, cut tight: (h, w); (1, 1) where it draws nothing."""
     left, top, right, bottom = face.getbbox(text)
     size = max(1, int(right - left) + 2), max(1, int(bottom - top) + 2)
@@ -109,13 +124,13 @@ def _ink(face: Typeface, text: str) -> Mask:
 @functools.lru_cache(maxsize=512)
 def word(face: Typeface, text: str) -> Mask:
     """A word in a typeface as a tight mask, cached: state names, slogans, country letters."""
-    return _ink(face, text)
+    return ink_mask(face, text)
 
 
 def _as_font(name: str, face: Typeface) -> Font:
     glyphs = {}
     for character in DIGITS + LATIN:
-        mask = _ink(face, character)
+        mask = ink_mask(face, character)
         width = max(6, round(mask.shape[1] * GLYPH_HEIGHT / mask.shape[0]))
         glyphs[character] = np.asarray(
             cv2.resize(mask, (width, GLYPH_HEIGHT), interpolation=cv2.INTER_AREA), np.uint8
@@ -132,6 +147,11 @@ def _load_font(path: Path) -> Font | None:
     if any(bytes(face.getmask(c)) == absent for c in DIGITS + LATIN):
         return None
     return _as_font(path.name, face)
+
+
+def _everyday_fonts() -> tuple[Font, ...]:
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return tuple(_as_font(name, ImageFont.truetype(str(folder / name), 130)) for name in EVERYDAY)
 
 
 def _builtin_font() -> Font:

@@ -56,12 +56,12 @@ def plate_quad(
 
 def paste_plate(
     frame: Image, plate: Image, rng: np.random.Generator, *,
-    avoid: Sequence[Box] = (), config: PasteConfig | None = None,
+    avoid: Sequence[Box] = (), config: PasteConfig | None = None, opacity: Floats | None = None,
 ) -> tuple[Image, Quad] | None:
     """Paste at a random place, wholly inside and clear of ``avoid``; the frame is not changed.
 
-    Returns the new picture and the exact corners of the plate's outer edge, or None where no try
-    found room.
+    With ``opacity`` (see :func:`paste_at`) nothing is put round the plate. Returns the new picture
+    and the exact corners of the plate's outer edge, or None where no try found room.
     """
     config = config or PasteConfig()
     height, width = frame.shape[:2]
@@ -76,8 +76,9 @@ def paste_plate(
         offset = rng.uniform(0, 1, 2) * (room_x, room_y) + (2 - x1, 2 - y1)
         placed = np.asarray(quad + offset, np.float32)
         if not _touches(quad_box(placed), avoid):
-            surround = rng.random() < config.surround
-            return paste_at(frame, plate, placed, rng, surround=surround), as_quad(placed)
+            surround = opacity is None and rng.random() < config.surround
+            pasted = paste_at(frame, plate, placed, rng, surround=surround, opacity=opacity)
+            return pasted, as_quad(placed)
     return None
 
 
@@ -93,17 +94,21 @@ def _touches(box: Box, others: Sequence[Box]) -> bool:
 
 def paste_at(
     frame: Image, plate: Image, corners: NDArray[np.floating] | Quad, rng: np.random.Generator, *,
-    surround: bool = True, match: float = 1.0,
+    surround: bool = True, match: float = 1.0, opacity: Floats | None = None,
 ) -> Image:
     """Paste with the plate's outer edge exactly on ``corners`` (4, 2); returns a new picture.
 
     ``surround`` adds a frame, bumper patch or shadow round the plate; ``match`` (0..1) says how far
-    the plate takes on the light and the softness of the place.
+    the plate takes on the light and the softness of the place. ``opacity`` (H, W) of the plate's
+    size, 0..1, lets the frame show through.
     """
     quad = np.asarray(corners, np.float32)
     small = _shrink(plate, quad)
     padded, alpha, pad = _surrounded(small, rng, surround)
     height, width = small.shape[:2]
+    if opacity is not None:
+        shrunk = cv2.resize(opacity, (width, height), interpolation=cv2.INTER_AREA)
+        alpha[pad : pad + height, pad : pad + width] *= shrunk
     source = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) + pad
     reach = cv2.perspectiveTransform(
         np.array([[[0, 0], [width + 2 * pad, 0], [width + 2 * pad, height + 2 * pad],

@@ -10,7 +10,7 @@ import numpy as np
 from alpr_edge.alphabet import fits
 from alpr_edge.errors import DataError, UsageError
 from alpr_edge.types import Image
-from training.render import america, asia, chinese, europe, world
+from training.render import america, asia, chinese, europe, india, world
 from training.render.canvas import finish
 from training.render.draft import Draft
 from training.render.material import RenderMaterial
@@ -44,8 +44,13 @@ CHINESE_STYLES: dict[str, tuple[Draw, float]] = {
     "cn_green_small": (chinese.green_small, 6),
     "cn_green_large": (chinese.green_large, 3),
     "cn_police": (chinese.police, 2.5),
+    "cn_police_two": (chinese.police_two_rows, 1),
     "cn_army": (chinese.army, 1.5),
+    "cn_army_two": (chinese.army_two_rows, 1),
+    "cn_armed": (chinese.armed_police, 1.5),
+    "cn_armed_two": (chinese.armed_police_two_rows, 1),
     "cn_black": (chinese.black, 4),
+    "cn_black_two": (chinese.black_two_rows, 0.5),
 }
 LATIN_STYLES: dict[str, tuple[Draw, float]] = {
     "eu": (europe.europe, 9),
@@ -57,8 +62,8 @@ LATIN_STYLES: dict[str, tuple[Draw, float]] = {
     "br_two": (america.brazil_two_rows, 1),
     "mercosur": (america.mercosur, 2.5),
     "mercosur_two": (america.mercosur_two_rows, 1),
-    "in": (asia.india, 3),
-    "in_two": (asia.india_two_rows, 3),
+    "in": (india.india, 3),
+    "in_two": (india.india_two_rows, 3),
     "vn": (asia.vietnam, 2),
     "vn_two": (asia.vietnam_two_rows, 4),
     "tn": (asia.tunisia, 2),

@@ -1,8 +1,9 @@
 """Random plate texts by pattern, and the texts of Chinese plates.
 
 A pattern's small letters stand for random characters: ``a`` a letter, ``n`` a digit, ``c`` a
-consonant, ``x`` a letter or digit. Everything else is itself; space ``-`` ``.`` ``*`` (a seal) are
-separators and ``|`` begins the second row.
+consonant, ``x`` a digit or any letter but I and O, which nobody could tell from 1 and 0 there.
+Everything else is itself; space ``-`` ``.`` ``*`` (a seal) are separators and ``|`` begins the
+second row.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import numpy as np
 
 from alpr_edge.alphabet import DIGITS, LATIN, PROVINCES
 
+STUTTER = 0.12
+"""Share of the texts in which characters repeat."""
 SEPARATORS = " -.*|"
 CN_LETTERS = "".join(c for c in LATIN if c not in "IO")
 _CONSONANTS = "".join(c for c in LATIN if c not in "AEIOU")
-_CLASSES = {"a": LATIN, "n": DIGITS, "c": _CONSONANTS, "x": DIGITS + LATIN}
+_CLASSES = {"a": LATIN, "n": DIGITS, "c": _CONSONANTS, "x": DIGITS + CN_LETTERS}
 
 
 def pick(rng: np.random.Generator, options: str) -> str:
@@ -23,8 +26,19 @@ def pick(rng: np.random.Generator, options: str) -> str:
 
 
 def from_pattern(rng: np.random.Generator, pattern: str) -> str:
-    """A random text with its separators."""
-    return "".join(pick(rng, _CLASSES[c]) if c in _CLASSES else c for c in pattern)
+    """A random text with its separators.
+
+    A share :data:`STUTTER` repeats a character often (XXXX, 1122): a reader must count them.
+    """
+    stutter = 0.5 if rng.random() < STUTTER else 0.0
+    text = ""
+    for c in pattern:
+        allowed = _CLASSES.get(c, c)
+        if text and text[-1] in allowed and rng.random() < stutter:
+            text += text[-1]
+        else:
+            text += pick(rng, allowed)
+    return text
 
 
 def plain(text: str) -> str:

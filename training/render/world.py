@@ -30,11 +30,13 @@ def _free(
 ) -> Draft:
     """Colours, border, band, names and font all free; ink and base far apart in brightness."""
     base: Colour = vary(rng, (128, 128, 128), 110)
-    light = sum(base) / 3 < 120
-    ink = vary(rng, WHITE if light else BLACK, 45)
+    clear = WHITE if sum(base) < 360 else BLACK
+    ink = vary(rng, clear, 45)
+    if abs(sum(ink) - sum(base)) < 240:
+        ink = clear
     width, height = size
     canvas = Canvas(width, height, scale, base)
-    font, text, left = material.font(rng), one_of(rng, options), 8.0
+    font, text, left = material.font(rng, everyday=0.4), one_of(rng, options), 8.0
     if rng.random() < 0.25:
         left = height * rng.uniform(0.2, 0.35)
         blue_band(canvas, rng, font, from_pattern(rng, "aa"), 0, left, height)

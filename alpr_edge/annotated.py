@@ -1,0 +1,48 @@
+"""A folder of annotated pictures: ``alpr-edge read --save-annotated``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alpr_edge._cv2 import cv2
+from alpr_edge.draw import draw_plates
+from alpr_edge.errors import OutputError
+from alpr_edge.pipeline import Result
+
+
+class AnnotatedFolder:
+    """Makes the folder; each name in it is used once.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self._used: set[str] = set()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"folder {folder} cannot be made: {error.strerror}") from error
+
+    def save(self, file: str, result: Result) -> None:
+        """Write the picture that was read from ``file``, its plates drawn, as a JPEG.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        path = self._path(file)
+        _, data = cv2.imencode(".jpg", draw_plates(result.image, result.plates))
+        try:
+            path.write_bytes(data.tobytes())
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+    def _path(self, file: str) -> Path:
+        stem = Path(file).stem
+        name, number = stem, 1
+        while name in self._used:
+            number += 1
+            name = f"{stem}-{number}"
+        self._used.add(name)
+        return self.folder / f"{name}.jpg"

@@ -1,0 +1,82 @@
+"""Work done in a child process whose instruction set is capped to the target, and proven so.
+
+    run_capped("evaluate", target, folder=..., data=...)
+
+calls ``evaluate_work`` of :mod:`optimize.evaluate` in a new process; arguments and result travel as
+JSON.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from alpr_edge import isa
+from alpr_edge.errors import AlprEdgeError
+from optimize.steps import StepFailedError
+
+_ROOT = Path(__file__).parent.parent
+_HOMES = {
+    "compare": "compare", "control": "accuracy_control", "evaluate": "evaluate", "time": "evaluate",
+}
+"""Module of each work: only what is needed is loaded."""
+
+
+@functools.cache
+def verified(target: str) -> str:
+    """:func:`alpr_edge.isa.verify_isa`, once a process.
+
+    Raises:
+        UsageError: the target is unknown, or this CPU cannot execute it.
+        LibraryError: the cap is not effective.
+    """
+    return isa.verify_isa(target)
+
+
+def run_capped(work: str, target: str, **arguments: Any) -> Any:
+    """The result of ``work`` (:data:`_HOMES`), computed at ``target``; paths among the arguments
+    become absolute.
+
+    Raises:
+        UsageError: this CPU cannot execute the target. LibraryError: the cap is not effective.
+        StepFailedError: the child process failed; its message is part of this one's.
+    """
+    name = verified(target)
+    text = json.dumps(arguments, default=_path)
+    ran = subprocess.run(
+        [sys.executable, "-m", "optimize.capped", work, text], cwd=_ROOT,
+        env=isa.capped_environment(target), capture_output=True, text=True, check=False,
+    )
+    if ran.returncode:
+        raise StepFailedError(
+            f"{work} at {name} ended with {ran.returncode}: {ran.stderr.strip()}"
+        )
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, Path):
+        raise TypeError(f"{value!r} is no JSON value and no path")
+    return str(value.resolve())
+
+
+def main(arguments: list[str]) -> int:
+    """The child process: print the result as the last line."""
+    work, text = arguments
+    function = getattr(importlib.import_module(f"optimize.{_HOMES[work]}"), f"{work}_work")
+    try:
+        result = function(**json.loads(text))
+    except AlprEdgeError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,126 @@
+"""Groups of command-line options; each step names those that it takes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from alpr_edge import isa
+from optimize.steps import Tolerances
+
+THREADS, RUNS = 2, 200
+FRAME, PLATES = (1080, 1920), 4
+MAX_DROP = 0.5
+"""Points of accuracy that a pick may lose."""
+
+
+def add_data(command: argparse.ArgumentParser) -> None:
+    """The pictures."""
+    command.add_argument("--data", type=Path, required=True, help="folder with the pictures")
+    command.add_argument(
+        "--limit", type=_positive, metavar="N", help="at most N pictures of each kind"
+    )
+
+
+def add_out(command: argparse.ArgumentParser) -> None:
+    """The folder of all variants, and the target."""
+    command.add_argument("--out", type=Path, required=True, help="folder of the models")
+    command.add_argument(
+        "--target", "--isa", default="zen2", choices=isa.ISAS,
+        help="the CPU that models are judged and timed for (%(default)s)",
+    )
+
+
+def add_size(command: argparse.ArgumentParser) -> None:
+    """The detector's input."""
+    command.add_argument(
+        "--size", type=_size, metavar="HxW", help="the detector's input, e.g. 416 or 384x640"
+    )
+
+
+def add_max_drop(command: argparse.ArgumentParser) -> None:
+    """What may be lost."""
+    command.add_argument(
+        "--max-drop", type=float, default=MAX_DROP, metavar="POINTS",
+        help="greatest loss of accuracy on dev that is allowed (%(default)s)",
+    )
+
+
+def add_timing(command: argparse.ArgumentParser) -> None:
+    """How latencies are taken."""
+    command.add_argument("--threads", type=_positive, default=THREADS, help="(%(default)s)")
+    command.add_argument(
+        "--runs", type=_positive, default=RUNS, help="counted runs of each variant (%(default)s)"
+    )
+
+
+def add_quantize(command: argparse.ArgumentParser) -> None:
+    """How to quantize; each setting replaces the comparing of several."""
+    command.add_argument(
+        "--detector", type=Path, metavar="DIR",
+        help="model that cuts the reader's plates out of frames (all: the one made in this run)",
+    )
+    only = "; makes this setting only, instead of the best of several"
+    command.add_argument(
+        "--overflow-fix", choices=("enable", "first_layer_only", "disable"),
+        help=f"weights of 7 bits: all (right for AVX2 without VNNI), first layer, none{only}",
+    )
+    command.add_argument(
+        "--preset", choices=("performance", "mixed"), help=f"activations symmetric or not{only}"
+    )
+    command.add_argument("--bias-correction", choices=("fast", "full", "none"), help=only[2:])
+    command.add_argument(
+        "--matmuls", action="store_true",
+        help=f"quantize matrix products too: faster with VNNI, slower on AVX2{only}",
+    )
+
+
+def add_tolerances(command: argparse.ArgumentParser) -> None:
+    """How far a variant may stray from its parent."""
+    tolerances = Tolerances()
+    command.add_argument(
+        "--min-agreement", type=float, default=tolerances.agreement, metavar="SHARE",
+        help="least share of the parent's decoded results to be repeated (%(default)s)",
+    )
+    command.add_argument(
+        "--max-corner-shift", type=float, default=tolerances.corners, metavar="SHARE",
+        help="greatest median shift of the corners, of the plate's width (%(default)s)",
+    )
+
+
+def add_one_graph(command: argparse.ArgumentParser) -> None:
+    """The two checkpoints, and what one graph is made for."""
+    for task in ("detector", "reader"):
+        command.add_argument(task, type=Path, metavar=f"{task.upper()}_CHECKPOINT")
+    command.add_argument("--out", type=Path, required=True, help="folder of the models")
+    command.add_argument(
+        "--frame", type=_frame, default=FRAME, metavar="HxW",
+        help=f"the camera's height and width (default: {FRAME[0]}x{FRAME[1]})",
+    )
+    command.add_argument(
+        "--plates", type=_positive, default=PLATES, metavar="K",
+        help="plates read in every frame: the K best, each costs its time (%(default)s)",
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: 1 or more")
+    return int(text)
+
+
+def _frame(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: HEIGHTxWIDTH, e.g. 1080x1920")
+    return int(height), int(width)
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, x, width = text.partition("x")
+    sides = [int(side) if side.isdecimal() else 0 for side in (height, width if x else height)]
+    if any(side <= 0 or side % 32 for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; allowed: SIDE or HEIGHTxWIDTH, multiples of 32, e.g. 416 or 384x640"
+        )
+    return sides[0], sides[1]

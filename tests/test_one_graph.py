@@ -1,0 +1,279 @@
+"""Both networks in one graph: each part beside the runtime's, then the whole on drawn frames."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from drawn import build_data, picture
+
+torch = pytest.importorskip("torch", reason="needs the extra 'optimize'")
+pytest.importorskip("onnxscript", reason="needs the extra 'optimize'")
+
+from alpr_edge import ALPR, decode, geometry, inspection
+from alpr_edge import manifest as manifests
+from alpr_edge.detector import PlateDetector
+from alpr_edge.engine import Engine
+from alpr_edge.errors import ModelError
+from alpr_edge.manifest import DetectorDecode
+from optimize import export, frame_network, one_graph
+from optimize.__main__ import main, parser
+from optimize.frame_network import Find, FrameConfig, Letterbox
+from optimize.one_graph import Same, check_plates
+from optimize.steps import StepFailedError, Tolerances
+from training.checkpoint import save_weights
+from training.detector.model import DetectorConfig
+from training.reader.model import reader_tiny
+
+FACTS = DetectorDecode(strides=decode.STRIDES, score_threshold=0.3, nms_iou=0.5)
+FRAME, SIZE = (96, 160), (64, 96)
+QUAD = [[30, 20], [110, 32], [104, 60], [26, 44]]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(
+    ("frame", "share"),
+    [((96, 160), 0.005), ((128, 192), 0.005), ((192, 288), 0.005), ((140, 100), 0.005),
+     ((33, 200), 0.005), ((64, 96), 0), ((40, 50), 0.15)],
+)
+def test_letterbox_is_the_runtimes_but_for_a_level_here_and_there(frame, share):
+    """Averaged by uneven and whole factors, unchanged, enlarged (OpenCV: in whole numbers)."""
+    image = picture(256, 320, 1)[: frame[0], : frame[1]].copy()
+    wanted, mapping = geometry.letterbox(image, *SIZE)
+    module = Letterbox(frame, SIZE)
+    got = module(torch.from_numpy(image)[None])[0].numpy()
+    assert module.mapping == mapping
+    assert np.abs(got - wanted).max() <= 1 and (got != wanted).mean() <= share
+
+
+def test_taps_by_hand():
+    indices, weights = frame_network.taps(3, 2, average=True)  # 1.5 pixels each
+    assert indices.tolist() == [[0, 1], [1, 2]]
+    np.testing.assert_allclose(weights, [[2 / 3, 1 / 3], [1 / 3, 2 / 3]], atol=1e-6)
+    indices, weights = frame_network.taps(2, 4, average=False)
+    np.testing.assert_allclose((weights * np.array([0, 8])[indices]).sum(axis=0), [0, 2, 6, 8])
+
+
+def test_projection_meets_the_corners_and_opencvs_matrix():
+    quad = np.array(QUAD, np.float32)
+    u = np.array([0, 1, 1, 0, 0.3], np.float32)
+    v = np.array([0, 0, 1, 1, 0.8], np.float32)
+    got = frame_network.project(
+        torch.from_numpy(quad)[None], *(torch.from_numpy(x)[None, None] for x in (u, v))
+    )[0, 0].numpy()
+    np.testing.assert_allclose(got[:4], quad, atol=1e-4)
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+    matrix = geometry.perspective(square + 0.5, quad + 0.5)  # it takes pixel centres off
+    x, y, z = matrix @ [0.3, 0.8, 1]
+    np.testing.assert_allclose(got[4], [x / z, y / z], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift"), [(0.8, 0), (3, 0), (5, -60)], ids=["once", "twice", "over the edge"]
+)
+def test_rectify_is_the_runtimes_within_a_level(scale, shift):
+    image = picture(320, 560, 2)
+    quads = np.array([QUAD, np.roll(QUAD, 2, axis=0)], np.float32) * scale + shift
+    got = frame_network.rectify(torch.from_numpy(image)[None], torch.from_numpy(quads)).numpy()
+    assert got.shape == (2, 48, 192, 3)
+    for plate, quad in zip(got, quads, strict=True):
+        difference = np.abs(plate - geometry.rectify(image, quad))
+        assert difference.max() < 1.1 and difference.mean() < 0.3  # the runtime rounds
+
+
+def test_a_degenerate_quad_gives_numbers():
+    image = torch.from_numpy(picture(64, 96, 3))[None]
+    assert frame_network.rectify(image, torch.zeros((1, 4, 2))).isfinite().all()
+
+
+def random_outputs(seed: int, count: int) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(seed)
+    return (
+        rng.random(count, np.float32) * (rng.random(count) < 0.5),
+        rng.uniform(0.5, 4, (count, 4)).astype(np.float32),
+        rng.normal(0, 2, (count, 8)).astype(np.float32),
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_find_is_select_and_the_way_back(seed):
+    find = Find(
+        FrameConfig(frame=FRAME, size=SIZE, plates=5), FACTS, Letterbox(FRAME, SIZE).mapping
+    )
+    points, strides = decode.grid(*SIZE)
+    outputs = random_outputs(seed, len(points))
+    _, corners, scores = decode.select(*outputs, points, strides, min_score=0.3, iou=0.5)
+    quads, best = (x.numpy() for x in find(*(torch.from_numpy(x) for x in outputs)))
+    np.testing.assert_allclose(best, scores[:5], rtol=1e-6)
+    mapping = Letterbox(FRAME, SIZE).mapping
+    np.testing.assert_allclose(quads, mapping.inverse(corners[:5]), atol=1e-3)
+
+
+def test_empty_places_have_score_0_and_the_frames_outline():
+    find = Find(
+        FrameConfig(frame=FRAME, size=SIZE, plates=3), FACTS, Letterbox(FRAME, SIZE).mapping
+    )
+    scores, distances, offsets = random_outputs(0, len(find.points))
+    scores[:] = 0.29
+    scores[-1] = 0.9  # a box of the grey margin alone: the frame ends at row 58 of 64
+    distances[-1], find.points[-1, 1] = 0.1, 62
+    quads, best = find(*(torch.from_numpy(x) for x in (scores, distances, offsets)))
+    assert best.tolist() == [0, 0, 0]
+    assert quads[2].tolist() == [[0, 0], [160, 0], [160, 96], [0, 96]]
+
+
+class FewLayers(torch.nn.Module):
+    """A detector of the contract, without a backbone: exported in a second. It sees plates of
+    4 x 2 strides, here and there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = DetectorConfig()
+        self.cells = torch.nn.Conv2d(3, 13, 1)
+        with torch.no_grad():
+            self.cells.weight[0] *= 20
+            self.cells.weight[1:] *= 0.2
+            self.cells.bias[:] = torch.tensor([0, 2, 1, 2, 1, -2, -1, 2, -1, 2, 1, -2, 1.0])
+
+    def forward(self, images):
+        x = images.permute(0, 3, 1, 2).float() / 255 - 0.5
+        cells = torch.cat([
+            self.cells(torch.nn.functional.avg_pool2d(x, stride)).flatten(2)
+            for stride in decode.STRIDES
+        ], dim=2).transpose(1, 2)
+        scores, distances, offsets = cells.split((1, 4, 8), dim=2)
+        return scores.squeeze(2).sigmoid(), distances, offsets
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """Random weights."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    torch.manual_seed(0)
+    paths = []
+    for name, network in (("detector", FewLayers()), ("reader", reader_tiny())):
+        paths.append(folder / f"{name}.safetensors")
+        save_weights(
+            paths[-1], task=name, config=network.config, state=network.state_dict(),
+            notes={"variant": "tiny", "temperature": 1.5},
+        )
+    return paths
+
+
+@pytest.fixture(scope="module")
+def command(checkpoints, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one-graph")
+    data = build_data(folder / "data")
+    return ["one-graph", *map(str, checkpoints), "--data", str(data), "--out", str(folder / "out"),
+            "--frame", "96x160", "--size", "64x96", "--plates", "3", "--runs", "2",
+            "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def out(command):
+    def build(weights):
+        network = FewLayers() if weights.task == "detector" else reader_tiny()
+        network.load_state_dict(weights.state)
+        return network.eval()
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (export, one_graph):
+            patch.setattr(module, "build", build)
+        assert main(command) == 0
+    return parser().parse_args(command).out
+
+
+@pytest.fixture(scope="module")
+def folder(out):
+    return out / "one-graph" / "pipeline"
+
+
+def test_the_graph_finds_and_reads_what_the_two_stages_do(out, folder):
+    frame = picture(*FRAME, 9)
+    made = manifests.load(folder)
+    wanted = ALPR(models=out / "fp32", threads=1, min_confidence=0).predict(frame)[:3]
+    got = one_graph.plates_of(Engine(folder, threads=1).run(frame[None]), made)
+    assert [reading.text for _, reading in got] == [plate.text for plate in wanted]
+    assert len(got) == 3 and any(plate.text for plate in wanted)
+    for (detection, reading), plate in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(detection.corners, plate.corners, atol=0.1)
+        assert detection.confidence == pytest.approx(plate.detection_confidence, abs=1e-3)
+        assert reading.confidence == pytest.approx(plate.confidence, rel=0.05)
+        assert reading.rows == plate.rows
+
+
+def test_the_manifest_holds_both_networks(folder, checkpoints):
+    made = manifests.load(folder)
+    assert (made.task, made.step, made.input.shape) == ("pipeline", "one-graph", (1, 96, 160, 3))
+    assert [o.axes for o in made.outputs][:3] == [("3", "4", "2"), ("3",), ("3", "10", "75")]
+    assert set(made.files) == {"model.onnx", "model.xml", "model.bin"}
+    stages = made.pipeline_decode
+    assert stages.reader.reader_decode.temperature == 1.5
+    assert set(stages.detector.files) == {checkpoints[0].name}
+    assert made.parity["found"] >= 0.95 * made.parity["plates"] > 0
+    assert made.parity["raw_openvino"] < 1e-2
+    text = inspection.describe(made)
+    assert "temperature = 1.5" in text and "2. reader-tiny" in text
+
+
+def test_the_runtimes_detector_refuses_a_pipeline(folder):
+    with pytest.raises(ModelError, match="a detector is needed"):
+        PlateDetector(folder)
+
+
+def test_a_frame_without_size_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["one-graph", "a", "b", "--data", "d", "--out", "o", "--frame", "0x9"])
+    assert "'0x9'; allowed: HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+def test_the_documents_example_runs(folder, tmp_path, monkeypatch, capsys):
+    """The Python lines of docs/optimize.md, with our folder and a picture of the frame's size."""
+    import cv2
+
+    document = (ROOT / "docs" / "optimize.md").read_text("utf-8")
+    code = re.search(r"```python\n(.*?)```", document.split("## One graph")[1], re.DOTALL)[1]
+    assert 0 < len(code.splitlines()) <= 14
+    (tmp_path / "OUT" / "one-graph").mkdir(parents=True)
+    (tmp_path / "OUT" / "one-graph" / "pipeline").symlink_to(folder)
+    cv2.imwrite(str(tmp_path / "frame.png"), picture(*FRAME, 9))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/optimize.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_a_second_run_keeps_the_graph(command, folder, capsys):
+    before = (folder / "manifest.json").stat().st_mtime_ns
+    assert main(command) == 0
+    assert (folder / "manifest.json").stat().st_mtime_ns == before
+    assert re.search(r"one graph p50 [\d.]+ ms.*two stages p50", capsys.readouterr().out)
+
+
+def test_swapped_checkpoints_are_refused(command, checkpoints, capsys):
+    swapped = [command[0], *map(str, reversed(checkpoints)), *command[3:]]
+    assert main(swapped) == 3
+    assert "allowed: a detector, then a reader" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"found": 18}, "18 of 20 plates found"), ({"texts": 10}, "10 of 20 texts equal"),
+        ({"plates": 0, "found": 0}, "0 of 0 plates found"), ({"sure": 0}, "20 of 0 texts equal"),
+        ({"corners": 0.03}, "corners moved by 3.0%"),
+    ],
+)
+def test_too_great_a_difference_fails(changes, message):
+    good = {
+        "pictures": 9, "plates": 20, "found": 20, "extra": 0, "sure": 20, "texts": 20,
+        "corners": 0.001, "pixels": 0.2,
+    }
+    check_plates(Same(**good), Tolerances())
+    with pytest.raises(StepFailedError, match=message):
+        check_plates(Same(**(good | changes)), Tolerances())

@@ -1,0 +1,303 @@
+"""The commands of ``python -m training``: for each its options and what it calls.
+
+Libraries are imported by the command that needs them, so that ``-h`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alpr_edge.errors import ExitCode
+
+if TYPE_CHECKING:
+    from training.options import RunOptions
+
+DATA = "folder with the pictures"
+
+
+def add_run(command: argparse.ArgumentParser) -> None:
+    """What the commands have in common that train a network from its recipe."""
+    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--run", type=Path, required=True, help="folder of this run")
+    command.add_argument("--variant", default="edge", help="named size (default: edge)")
+    command.add_argument("--minutes", type=float, help="length of the run (default: by steps)")
+    command.add_argument("--start", type=Path, help="weights to continue from (.safetensors)")
+    command.add_argument(
+        "--leave-out", action="append", default=[], metavar="SET",
+        help="a set not to learn from; again for more",
+    )
+    add_options(command)
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """:class:`training.options.RunOptions`."""
+    command.add_argument("--threads", type=int, default=2)
+    command.add_argument("--workers", type=int, default=1, help="loader processes (default: 1)")
+    command.add_argument("--fresh", action="store_true", help="do not resume")
+    command.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    command.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
+
+
+def add_fast(command: argparse.ArgumentParser) -> None:
+    """For trying an idea."""
+    command.add_argument("--fast", action="store_true", help="a part of the data, 10 minutes")
+
+
+def add_reader(command: argparse.ArgumentParser) -> None:
+    """Options of ``reader``."""
+    add_run(command)
+    add_fast(command)
+    command.add_argument("--encoder", type=Path, help="weights of a pretrain run")
+    command.add_argument("--freeze-encoder", action="store_true", help="only the rest learns")
+    command.add_argument(
+        "--pseudo", type=Path, help="texts for plates without one, by the command pseudo"
+    )
+    command.add_argument(
+        "--drop", type=Path, help="labels not to learn from, by the command suspects"
+    )
+
+
+def train_reader(options: argparse.Namespace) -> None:
+    """Train the reader."""
+    from training.reader.train import edge_recipe, fast_recipe, run
+    from training.selection import Selection
+
+    selection = Selection(
+        pseudo=options.pseudo, drop=options.drop, leave_out=tuple(options.leave_out)
+    )
+    named = fast_recipe if options.fast else edge_recipe
+    recipe = named(
+        options.minutes, encoder=options.encoder, freeze_encoder=options.freeze_encoder,
+        selection=selection,
+    )
+    run(
+        options.data, options.run, recipe, variant=options.variant, start=options.start,
+        options=run_options(options),
+    )
+
+
+def add_detector(command: argparse.ArgumentParser) -> None:
+    """Options of ``detector``."""
+    add_run(command)
+    add_fast(command)
+    command.add_argument(
+        "--imagenet", type=Path, help="timm's MobileNetV4 weights for the backbone"
+    )
+    command.add_argument(
+        "--missed", type=Path, help="plates nobody annotated, by the command missed: ignored"
+    )
+
+
+def train_detector(options: argparse.Namespace) -> None:
+    """Train the detector."""
+    from training.detector.train import FAST_FRAMES, edge_loop, fast_loop, run
+
+    named = fast_loop if options.fast else edge_loop
+    run(
+        options.data, options.run, named(minutes=options.minutes, imagenet=options.imagenet),
+        variant=options.variant, start=options.start, imagenet=options.imagenet,
+        limit=FAST_FRAMES if options.fast else None, leave_out=tuple(options.leave_out),
+        missed=options.missed, options=run_options(options),
+    )
+
+
+def pretrain(options: argparse.Namespace) -> None:
+    """Pre-train the reader's encoder."""
+    from training.reader.pretrain import pretrain_recipe, run
+
+    run(
+        options.data, options.run, pretrain_recipe(options.minutes, tuple(options.leave_out)),
+        variant=options.variant, start=options.start, options=run_options(options),
+    )
+
+
+def add_finetune(command: argparse.ArgumentParser) -> None:
+    """Options of ``finetune``."""
+    command.add_argument(
+        "--data", type=Path, required=True, help="CSV image_path,plate_text, or a data folder"
+    )
+    command.add_argument("--run", type=Path, required=True, help="folder of this run")
+    command.add_argument("--start", type=Path, help="weights to begin with (default: the shipped)")
+    command.add_argument("--minutes", type=float, default=5.0, help="length (default: 5)")
+    add_options(command)
+
+
+def finetune(options: argparse.Namespace) -> None:
+    """Fine-tune a reader."""
+    from training.finetune import SHIPPED, finetune
+
+    print(finetune(
+        options.data, options.run, start=options.start or SHIPPED, minutes=options.minutes,
+        options=run_options(options),
+    ))
+
+
+def add_lr_find(command: argparse.ArgumentParser) -> None:
+    """Options of ``lr-find``."""
+    command.add_argument("task", choices=("reader", "detector"))
+    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--out", type=Path, required=True, help="folder for the curve")
+    command.add_argument("--variant", default="edge", help="named size (default: edge)")
+    command.add_argument("--steps", type=int, default=100, help="rates to try (default: 100)")
+    command.add_argument("--threads", type=int, default=2)
+    command.add_argument("--workers", type=int, default=1, help="loader processes")
+    command.add_argument("--start", type=Path, help="weights to begin with (.safetensors)")
+    command.add_argument("--imagenet", type=Path, help="detector: timm's MobileNetV4 weights")
+
+
+def lr_find(options: argparse.Namespace) -> None:
+    """Sweep the learning rate."""
+    from training.lr_find import run
+
+    sweep = run(
+        options.task, options.data, options.out, variant=options.variant, steps=options.steps,
+        threads=options.threads, workers=options.workers, start=options.start,
+        imagenet=options.imagenet,
+    )
+    print(f"{sweep.suggestion:.2g}")
+    if sweep.suggestion < sweep.rates[0]:
+        print("the loss hardly fell: look at the curve, and try more --steps", file=sys.stderr)
+
+
+def add_publish(command: argparse.ArgumentParser) -> None:
+    """Options of ``publish``."""
+    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--run", type=Path, required=True, help="folder of the run")
+    command.add_argument("--to", type=Path, required=True, help=".safetensors to write")
+
+
+def publish(options: argparse.Namespace) -> None:
+    """Publish a run's weights."""
+    from training.publish import publish
+
+    print(publish(options.run, options.to, options.data))
+
+
+def add_agree(command: argparse.ArgumentParser) -> None:
+    """Options of ``pseudo`` and ``suspects``."""
+    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument(
+        "--weights", type=Path, required=True, action="append",
+        help="a published reader (.safetensors); again for more readers",
+    )
+    command.add_argument(
+        "--out", type=Path, required=True, help="JSON lines to write; a .png goes beside"
+    )
+    command.add_argument(
+        "--least", type=float, default=0.9, help="least confidence (default: 0.9)"
+    )
+
+
+def pseudo(options: argparse.Namespace) -> None:
+    """List pseudo-labels."""
+    from training.pseudo import load_readers, write_pseudo
+
+    write_pseudo(options.data, load_readers(options.weights), options.out, options.least)
+
+
+def suspects(options: argparse.Namespace) -> None:
+    """List suspect labels."""
+    from training.pseudo import load_readers, write_suspects
+
+    write_suspects(options.data, load_readers(options.weights), options.out, options.least)
+
+
+def add_missed(command: argparse.ArgumentParser) -> None:
+    """Options of ``missed``."""
+    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--weights", type=Path, required=True, help="a detector (.safetensors)")
+    command.add_argument(
+        "--out", type=Path, required=True, help="JSON lines to write; pictures go beside"
+    )
+    command.add_argument("--least", type=float, default=0.5, help="least score (default: 0.5)")
+
+
+def missed(options: argparse.Namespace) -> None:
+    """List what may be plates that nobody annotated."""
+    from training.missed import write_missed
+
+    count = write_missed(options.data, options.weights, options.out, options.least)
+    print(f"{count} detections are listed in {options.out}; keep the lines that are plates")
+
+
+def add_csv(command: argparse.ArgumentParser) -> None:
+    """Options of ``csv``."""
+    command.add_argument("data", type=Path, help=DATA)
+    command.add_argument("--set", required=True, help="the set's name")
+    command.add_argument("--count", type=int, default=200, help="of split train (default: 200)")
+    command.add_argument("--out", type=Path, required=True, help=".csv to write")
+
+
+def csv(options: argparse.Namespace) -> None:
+    """Write a CSV of cut-outs."""
+    from training.csv_list import write_csv
+
+    print(f"{write_csv(options.data, options.set, options.count, options.out)} cut-outs")
+
+
+def add_ablate(command: argparse.ArgumentParser) -> None:
+    """Options of ``ablate``."""
+    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--runs", type=Path, required=True, help="folder of the runs' folders")
+    command.add_argument("--out", type=Path, required=True, help="report to write (.json)")
+    command.add_argument("--minutes", type=float, help="of each run (default: as --fast)")
+    command.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    command.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="these variants, and the base"
+    )
+    command.add_argument("--pseudo", type=Path, help="for the variant with pseudo-labels")
+    add_options(command)
+
+
+def ablate(options: argparse.Namespace) -> None:
+    """Ablate the reader's recipe."""
+    from training.ablate import ablate, table
+
+    print(table(ablate(
+        options.data, options.runs, options.out, minutes=options.minutes, seeds=options.seeds,
+        only=options.only, pseudo=options.pseudo, options=run_options(options),
+    )))
+
+
+def add_check(command: argparse.ArgumentParser) -> None:
+    """Options of ``check``."""
+    command.add_argument("data", type=Path, help=DATA)
+    command.add_argument("--out", type=Path, metavar="FILE", help="write all findings as JSON")
+
+
+def check(options: argparse.Namespace) -> ExitCode:
+    """Check the data."""
+    from training.check_tables import run
+
+    return run(options.data, options.out)
+
+
+def add_sheet(command: argparse.ArgumentParser) -> None:
+    """Options of ``sheet``."""
+    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--out", type=Path, required=True, help="picture to write (.png)")
+    command.add_argument("--what", default="reader", choices=("reader", "detector", "rendered"))
+    command.add_argument("--strength", type=float, default=1.0, help="augmentation (default: 1)")
+    command.add_argument("--seed", type=int, default=0)
+
+
+def sheet(options: argparse.Namespace) -> None:
+    """Draw a sheet."""
+    from training.sheet import write_sheet
+
+    write_sheet(
+        options.data, options.out, what=options.what, strength=options.strength, seed=options.seed
+    )
+
+
+def run_options(options: argparse.Namespace) -> RunOptions:
+    """Of what :func:`add_options` parsed."""
+    from training.options import RunOptions
+
+    return RunOptions(
+        threads=options.threads, workers=options.workers, resume=not options.fresh,
+        device=options.device, wandb=options.wandb,
+    )

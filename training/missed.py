@@ -1,0 +1,126 @@
+"""Plates that nobody annotated: what a detector finds in training frames beyond the annotations.
+
+Far and half hidden plates were often left out, also in frames that count as complete. Called wrong
+in training, they teach the detector to overlook plates. :func:`write_missed` lists candidates, a
+person keeps the lines that are plates, and the detector's training ignores what they cover.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from torch import nn
+
+from alpr_edge.data import Sample, Split, read
+from alpr_edge.decode import box_iou
+from alpr_edge.errors import DataError, ModelError, UsageError
+from alpr_edge.geometry import letterbox
+from alpr_edge.types import Box, Detection, Image
+from training.checkpoint import load_weights
+from training.detector.data import read_frame
+from training.detector.evaluate import detect
+from training.detector.model import Detector
+from training.networks import build
+from training.selection import relative
+from training.sheet import captioned, grid, save
+
+NEAR = 0.1
+"""A detection that overlaps an annotation by this IoU is about the annotated plate."""
+_PAGE, _COLUMNS, _CELL = 120, 10, (96, 160)
+
+
+def write_missed(data: Path, weights: Path, out: Path, least: float) -> int:
+    """List the unannotated detections in the complete frames of split train, most certain first in
+    each set, and draw them, numbered like the lines, in ``out``-1.png and so on.
+
+    Raises:
+        UsageError: ``least`` is no score. ModelError: ``weights`` are no detector's.
+        DataError: no complete training frame.
+    """
+    if not 0 < least < 1:
+        raise UsageError(f"--least {least}: a score is between 0 and 1")
+    network = build(load_weights(weights))
+    if not isinstance(network, Detector):
+        raise ModelError(f"{weights} are a reader's weights; give a detector's")
+    frames = [s for s in read(data) if s.split is Split.TRAIN and s.complete and not s.crop]
+    if not frames:
+        raise DataError(f"{data}: no complete frame of split train; nothing to do")
+    found = [
+        (frame, detection)
+        for frame in track(frames, "detecting", console=Console(stderr=True))
+        for detection in unexplained(network, frame, least)
+    ]
+    found.sort(key=lambda pair: (pair[0].dataset, -pair[1].confidence))
+    rows = [
+        {
+            "image": relative(frame.path, data), "set": frame.dataset,
+            "box": [round(side, 1) for side in detection.box],
+            "score": round(detection.confidence, 3),
+        }
+        for frame, detection in found
+    ]
+    out.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    _draw(found, out)
+    return len(found)
+
+
+def unexplained(network: nn.Module, frame: Sample, least: float) -> list[Detection]:
+    """The detections with a score of ``least`` that no annotated plate of the frame is near."""
+    network.eval()
+    known = np.array([plate.box for plate in frame.plates], np.float64).reshape(-1, 4)
+    return [
+        detection for detection in detect(network, read_frame(frame), least)
+        if not (box_iou(np.array([detection.box]), known) > NEAR).any()
+    ]
+
+
+def _draw(found: Sequence[tuple[Sample, Detection]], out: Path) -> None:
+    cells = [
+        captioned(_surroundings(read_frame(frame), detection.box), str(number))
+        for number, (frame, detection) in enumerate(found, 1)
+    ]
+    for page, start in enumerate(range(0, len(cells), _PAGE), 1):
+        name = f"{out.stem}-{page}.png"
+        save(grid(cells[start : start + _PAGE], _COLUMNS), out.with_name(name))
+
+
+def _surroundings(image: Image, box: Box) -> Image:
+    """The box with as much again round it."""
+    x1, y1, x2, y2 = box
+    side = max(x2 - x1, 2 * (y2 - y1), 30.0)
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    top, left = max(0, round(y - 0.6 * side)), max(0, round(x - side))
+    part = image[top : round(y + 0.6 * side), left : round(x + side)]
+    return letterbox(part, *_CELL)[0]
+
+
+def read_missed(data: Path, missed: Path | None) -> dict[Path, list[Box]]:
+    """Boxes by frame, of a list that :func:`write_missed` wrote; empty for None.
+
+    Raises:
+        DataError: the list cannot be read, or names a frame that the data lacks.
+    """
+    boxes: dict[Path, list[Box]] = defaultdict(list)
+    if missed is None:
+        return boxes
+    frames = {relative(s.path, data): s.path for s in read(data) if not s.crop}
+    try:
+        lines = missed.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{missed} cannot be read: {error}; give a list written by python -m "
+                        "training missed") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            x1, y1, x2, y2 = (float(side) for side in row["box"])
+            boxes[frames[row["image"]]].append((x1, y1, x2, y2))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{missed}:{number}: {type(error).__name__}: {error}; a row needs "
+                            "image (a frame of the data) and box (four numbers)") from error
+    return boxes

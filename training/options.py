@@ -1,0 +1,53 @@
+"""How a run is carried out: nothing here changes what is learned."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib.util import find_spec
+
+import torch
+from torch import nn
+
+from alpr_edge.errors import UsageError
+
+DEVICES = ("cpu", "cuda")
+MEMORY = 4 * 2**30
+"""Bytes of decoded pictures that a run keeps; of more, each is decoded when it is drawn."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Threads and loader processes, whether to go on where the run stopped, the device (one of
+    :data:`DEVICES`), and the Weights & Biases project to log to, if any.
+
+    Raises:
+        UsageError: the device is unknown or not on this machine, or wandb is not installed.
+    """
+
+    threads: int = 2
+    workers: int = 1
+    resume: bool = True
+    device: str = "cpu"
+    wandb: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise UsageError(f"device {self.device!r}; allowed: {', '.join(DEVICES)}")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UsageError(
+                f"device cuda: PyTorch {torch.__version__} finds no GPU here; install the build "
+                "of PyTorch for it and its driver, or leave --device out to train on the CPU"
+            )
+        if self.wandb and find_spec("wandb") is None:
+            raise UsageError(
+                f"--wandb {self.wandb}: the library is not installed; pip install "
+                "'alpr-edge[wandb]', or leave --wandb out"
+            )
+
+
+DEFAULTS = RunOptions()
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the weights of ``model`` are; the CPU for one without any."""
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))

@@ -1,0 +1,33 @@
+"""What a reader that is being trained answers, by the runtime's decoding."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from alpr_edge.reader import decode_logits
+from alpr_edge.types import Reading
+from training.options import device_of
+
+BATCH = 64
+
+
+@torch.inference_mode()
+def outputs_of(model: nn.Module, plates: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    """``logits`` (N, T, C), ``ctc`` (N, L, C) and ``rows`` (N, 2) of plates (N, 48, 192, 3)."""
+    model.eval()
+    device = device_of(model)
+    answers = [model(part.to(device)) for part in torch.from_numpy(plates).split(BATCH)]
+    return tuple(
+        torch.cat(parts).float().cpu().numpy() for parts in zip(*answers, strict=True)
+    )
+
+
+def readings_of(
+    model: nn.Module, plates: NDArray[np.uint8], temperature: float = 1.0
+) -> list[Reading]:
+    """One reading for each of the plates (N, 48, 192, 3) uint8 BGR."""
+    logits, tokens, rows = outputs_of(model, plates)
+    return decode_logits(logits, tokens, rows.argmax(-1) + 1, temperature)

@@ -1,0 +1,208 @@
+"""Which of the data a run learns from, and what a published network tells of it.
+
+A list of pseudo-labels adds texts, a list of suspects takes wrong labels away, whole sets can be
+held out, and a fast run takes some of each set. Both lists are written by :mod:`training.pseudo`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from alpr_edge.alphabet import fits
+from alpr_edge.data import Sample, Split, read
+from alpr_edge.errors import DataError, UsageError
+from training.checkpoint import load_weights
+
+T = TypeVar("T")
+RENDERED = "rendered"
+UNTEXTED = "_untexted"
+"""What the plates of a set that have no text are called after the set's own name."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What to learn from; splits calib, dev and val are never changed by it."""
+
+    pseudo: Path | None = None
+    """Texts for the plates without one."""
+    drop: Path | None = None
+    """Suspect labels; these cut-outs are not learned from."""
+    leave_out: tuple[str, ...] = ()
+    """Sets not learned from at all, with their parts without a text."""
+    limit: int | None = None
+    """So many labelled pictures of each set only; its pseudo-labels are a set of their own."""
+
+
+EVERYTHING = Selection()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Selected:
+    """The samples of all splits after a :class:`Selection`, and what it did."""
+
+    samples: list[Sample]
+    pseudo_sets: tuple[str, ...]
+    """Sets whose texts are pseudo-labels, by the names that the data gives them."""
+    notes: dict[str, Any]
+    """For config.json."""
+
+
+def select(data: Path, selection: Selection) -> Selected:
+    """The samples under ``data`` that are left, with the texts and sets they are learned with.
+
+    Raises:
+        UsageError: no set has a name in ``leave_out``. DataError: the data or a list cannot be
+            read, or a list names pictures that the data lacks.
+    """
+    samples = list(read(data))
+    count, pseudo_sets = len(samples), set()
+    if selection.drop is not None:
+        samples = without_suspects(samples, data, selection.drop)
+    dropped = count - len(samples)
+    if selection.pseudo is not None:
+        labelled = list(with_pseudo(samples, data, selection.pseudo))
+        pseudo_sets = {
+            new.dataset for old, new in zip(samples, labelled, strict=True) if old is not new
+        }
+        samples = labelled
+    samples = without_sets(samples, selection.leave_out)
+    if selection.limit is not None:
+        samples = some_of_each_set(samples, selection.limit)
+    learned = {sample.dataset for sample in samples if sample.split is Split.TRAIN}
+    return Selected(
+        samples=[dataclasses.replace(s, dataset=own_set(s.dataset)) for s in samples],
+        pseudo_sets=tuple(sorted(pseudo_sets & learned)),
+        notes={
+            "pseudo": selection.pseudo is not None, "suspects_dropped": dropped,
+            "left_out": list(selection.leave_out), "limit": selection.limit,
+        },
+    )
+
+
+def some_of_each_set(samples: Iterable[Sample], limit: int) -> list[Sample]:
+    """At most ``limit`` labelled train samples of each set, evenly spaced over it, and nothing
+    else."""
+    sets: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        if sample.split is Split.TRAIN and any(plate.text for plate in sample.plates):
+            sets[sample.dataset].append(sample)
+    return [
+        members[index]
+        for members in sets.values()
+        for index in np.linspace(0, len(members) - 1, min(limit, len(members))).astype(int)
+    ]
+
+
+def own_set(name: str) -> str:
+    """The set that plates without a text belong to: its name without :data:`UNTEXTED`."""
+    return name.removesuffix(UNTEXTED)
+
+
+def without_sets(samples: list[Sample], names: Sequence[str]) -> list[Sample]:
+    """``samples`` without those of split train that belong to one of the sets ``names``.
+
+    Raises:
+        UsageError: no sample belongs to one of them.
+    """
+    known = {own_set(sample.dataset) for sample in samples}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--leave-out {name}: the data has no such set; it has "
+                             f"{', '.join(sorted(known))}")
+    return [s for s in samples if s.split is not Split.TRAIN or own_set(s.dataset) not in names]
+
+
+def without_suspects(samples: list[Sample], data: Path, suspects: Path) -> list[Sample]:
+    """``samples`` of ``data`` without the train cut-outs that ``suspects`` lists.
+
+    Raises:
+        DataError: ``suspects`` cannot be read, or lists a cut-out that the data lacks.
+    """
+    listed = _load(suspects, lambda row: None, "image")
+    crops = {relative(sample.path, data) for sample in samples if sample.crop}
+    absent = [image for image in listed if image not in crops]
+    if absent:
+        raise DataError(
+            f"{suspects}: {len(absent)} listed pictures, such as {absent[0]}, are no cut-outs in "
+            f"{data}; list them anew with python -m training suspects"
+        )
+    return [
+        s for s in samples
+        if not (s.crop and s.split is Split.TRAIN and relative(s.path, data) in listed)
+    ]
+
+
+def with_pseudo(samples: Iterable[Sample], data: Path, pseudo: Path) -> Iterator[Sample]:
+    """``samples`` of ``data``; the train cut-outs without a text that ``pseudo`` lists have its
+    text and rows.
+
+    Raises:
+        DataError: ``pseudo`` cannot be read or lists what is no such cut-out.
+    """
+    texts = _load(pseudo, _text, "image, text of our alphabet, and rows 1, 2 or null")
+    for sample in samples:
+        untexted = sample.crop and sample.split is Split.TRAIN and not sample.plates[0].text
+        known = texts.pop(relative(sample.path, data), None) if untexted else None
+        if known is not None:
+            plate = dataclasses.replace(sample.plates[0], text=known[0], rows=known[1])
+            sample = dataclasses.replace(sample, plates=(plate,))
+        yield sample
+    if texts:
+        raise DataError(
+            f"{pseudo}: {len(texts)} listed pictures, such as {next(iter(texts))}, are no train "
+            f"cut-outs without a text in {data}; list them anew with python -m training pseudo"
+        )
+
+
+def relative(path: Path, data: Path) -> str:
+    """A picture's path as the lists have it: relative to the data's folder."""
+    return Path(os.path.relpath(path, data if data.is_dir() else data.parent)).as_posix()
+
+
+def _text(row: dict[str, Any]) -> tuple[str, int | None]:
+    text, rows = row["text"], row["rows"]
+    if not fits(text) or rows not in (None, 1, 2):
+        raise ValueError(f"text {text!r}, rows {rows!r}")
+    return text, rows
+
+
+def _load(path: Path, facts: Callable[[dict[str, Any]], T], needed: str) -> dict[str, T]:
+    """Picture → ``facts`` of its row, of a list that :mod:`training.pseudo` wrote."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}; give a list written by python -m "
+                        "training pseudo or suspects") from error
+    found = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            found[str(row["image"])] = facts(row)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}:{number}: {type(error).__name__}: {error}; a row needs "
+                            f"{needed}") from error
+    return found
+
+
+def trained_on(
+    sets: Iterable[str], *, pseudo_sets: Iterable[str] = (), rendered: bool,
+    earlier: Iterable[Path | None] = (),
+) -> list[str]:
+    """What a network learned from, for its notes: ``sets``, those with pseudo-labels marked as
+    such, and what the weights it began with (``earlier``) say of themselves."""
+    lines = {*sets, *(f"{name} (pseudo-labels)" for name in pseudo_sets)}
+    if rendered:
+        lines.add(RENDERED)
+    for path in earlier:
+        if path is not None:
+            unknown = [f"what {path.name} learned from (not recorded)"]
+            lines |= set(load_weights(path).notes.get("trained_on", unknown))
+    return sorted(lines)

@@ -2,8 +2,8 @@
 
     python -m benchmarks results
 
-reads every report in docs/results (accuracy-*.json, stages-*.json, sizes.json) and writes the two
-documents anew, so that no figure in them is typed by hand.
+reads every report in docs/results (accuracy-*.json, corrupt-*.json, stages-*.json, sizes.json) and
+writes the two documents anew, so that no figure in them is typed by hand.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ SUMMARY = (
     ("the same, at least 40 px wide in 1280", "recall_50_by_width", ">= 40 px, complete frames"),
     ("at least 40 px wide, incomplete frames too", "recall_50_by_width", ">= 40 px, all frames"),
     ("median corner error, ccpd_base", "corner_error", "ccpd_base"),
+    ("false detections per picture", "false_per_picture", "all frames"),
     ("false plates shown per picture", "false_shown_per_picture", "all frames"),
     ("read exactly, cn_ccpd_crops", "exact_match", "cn_ccpd_crops"),
     ("read exactly, all labelled cut-outs", "exact_match", "all crops"),
@@ -81,6 +82,9 @@ def document(reports: Mapping[str, Mapping[str, Any]]) -> str:
     for name, report in reports.items():
         if name.startswith("accuracy"):
             parts += ["", f"## Accuracy: {name.partition('-')[2]}", "", *accuracy(report)]
+    corrupted = [report for name, report in reports.items() if name.startswith("corrupt")]
+    if corrupted:
+        parts += ["", "## Accuracy under corruptions", "", *corruptions(corrupted)]
     if "sizes" in reports:
         parts += ["", "## The detector's input size", "",
                   sizes.markdown(reports["sizes"]["rows"], reports["sizes"]["facts"])]
@@ -109,6 +113,23 @@ def accuracy(report: Mapping[str, Any]) -> list[str]:
                 cells.append(difference(entry.get("paired")))
             lines.append(f"| {group} | {' | '.join(cells)} |")
     return lines + confidence(report)
+
+
+def corruptions(reports: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Reports of corrupted pictures as one table: a row a corruption, cut-outs read exactly."""
+    figure = "exact_match"
+    groups = list(reports[0]["metrics"][figure])
+    one = reports[0]
+    lines = [
+        f"Cut-outs of split {one['split']} read exactly by {_model(one['models'][-1])}, "
+        f"ISA {one['isa']['asked']} (oneDNN: {one['isa']['onednn']}).",
+        "", f"| | {' | '.join(groups)} |", "|---" * (len(groups) + 1) + "|",
+    ]
+    for report in reports:
+        corruption, entries = report["corruption"], report["metrics"][figure]
+        cells = [cell(entries[group]["models"][-1], figure) for group in groups]
+        lines.append(f"| {corruption['name']}, {corruption['strength']} | {' | '.join(cells)} |")
+    return lines
 
 
 def confidence(report: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 from alpr_edge import manifest as manifests
 from alpr_edge.errors import UsageError
 from optimize import options as groups
+from optimize import retrain
 from optimize.steps import TASKS, StepResult, Tolerances
 
 Making = Callable[[argparse.Namespace, Path], list[StepResult]]
@@ -116,6 +117,21 @@ STEPS = (
         name="quantize-accuracy", help="OpenVINO IR to INT8, as many layers as accuracy allows",
         make=quantize_accuracy_step, source="fp32", usual=False,
         options=(groups.add_tolerances, groups.add_quantize, groups.add_max_drop),
+    ),
+    Step(
+        name="qat", help="INT8 by quantization-aware training; needs OUT/fp32",
+        make=retrain.qat_step, source=None, usual=False,
+        options=(groups.add_training, groups.add_tolerances, groups.add_quantize),
+    ),
+    Step(
+        name="prune", help="cut channels, heads and layers, and recover", make=retrain.prune_step,
+        source=None, usual=False,
+        options=(groups.add_training, groups.add_ratio, groups.add_size),
+    ),
+    Step(
+        name="sparsify", help="set the smallest weights to zero (NNCF), and recover",
+        make=retrain.sparsify_step, source=None, usual=False,
+        options=(groups.add_training, groups.add_zeros, groups.add_size),
     ),
 )
 """In the order in which ``all`` runs them."""

@@ -7,6 +7,7 @@ weights and gains no time on a CPU.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,12 @@ _LARGEST = float(np.finfo(np.float16).max)
 
 
 def convert(
-    source: Path, out: Path, pictures: Pictures, *, tolerances: Tolerances
+    source: Path, out: Path, pictures: Pictures, *, tolerances: Tolerances,
+    check: Callable[[Path], dict[str, float]] | None = None,
 ) -> StepResult:
     """Write ``out/fp32/TASK`` from the folder ``source`` of :func:`optimize.export.export`.
+
+    ``check`` looks at the IR's folder; its figures are told in the manifest.
 
     Raises:
         ModelError: ``source`` is no intact model folder.
@@ -61,7 +65,7 @@ def convert(
             run_onnx(source / MODEL_ONNX, parent, inputs), [engine.run(x) for x in inputs]
         )
         check_raw("convert", differences, tolerances)
-        parity = differences | {"pictures": float(len(inputs))}
+        parity = differences | {"pictures": float(len(inputs))} | (check(folder) if check else {})
         return dataclasses.replace(made, parity=parity)
 
     inputs = {"parent": fingerprint(parent), "pictures": pictures.digest(),

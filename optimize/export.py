@@ -68,7 +68,7 @@ def export(
         StepFailedError: ONNX Runtime and PyTorch answer differently.
     """
     weights = deployable(checkpoint)
-    trained = trained_manifest(weights, checkpoint, size)
+    trained = descended(trained_manifest(weights, checkpoint, size), weights)
 
     def make(folder: Path) -> Manifest:
         network = build(weights)
@@ -148,6 +148,26 @@ def trained_manifest(weights: Weights, path: Path, size: tuple[int, int]) -> Man
     )
 
 
+def descended(manifest: Manifest, weights: Weights) -> Manifest:
+    """``manifest`` with the checkpoints that its weights were made from as ancestors."""
+    lineage = weights.notes.get("lineage", [])
+    if not lineage:
+        return manifest
+    plain = dataclasses.replace(manifest, metrics=(), tools={})
+    made: Manifest | None = None
+    for line in lineage:
+        facts = {"step": line["step"], "files": {line["file"]: line["sha256"]},
+                 "created": "unknown"}
+        made = manifests.derive(made, **facts) if made else dataclasses.replace(plain, **facts)
+    own = {name: str(weights.notes[name]) for name in ("ratio", "zeros", "kept")
+           if name in weights.notes}
+    assert made is not None
+    return manifests.derive(
+        made, step=weights.notes["made_by"], files=manifest.files, metrics=manifest.metrics,
+        created=manifest.created, tools=manifest.tools | own,
+    )
+
+
 def write_onnx(network: nn.Module, manifest: Manifest, path: Path) -> None:
     """Export ``network`` with the input and outputs of ``manifest``, and check the file."""
     batch, *rest = manifest.input.shape
@@ -189,12 +209,14 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without the exporter's warnings about its own deprecations and absent torchvision."""
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        exporter.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -75,6 +75,35 @@ def add_quantize(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_training(command: argparse.ArgumentParser) -> None:
+    """How long to train on, and with what."""
+    command.add_argument(
+        "--minutes", type=float, default=30.0, help="of training, each time (%(default)s)"
+    )
+    command.add_argument("--train-threads", type=_positive, default=2, help="(%(default)s)")
+    command.add_argument("--workers", type=int, default=1, help="loader processes (%(default)s)")
+
+
+def add_ratio(command: argparse.ArgumentParser) -> None:
+    """How much to prune."""
+    command.add_argument(
+        "--ratio", type=_share, nargs="+", default=[0.25, 0.4, 0.55], metavar="SHARE",
+        help="of the multiply-accumulates to cut, one step after the other (0.25 0.4 0.55)",
+    )
+    command.add_argument(
+        "--layers", type=int, default=0, metavar="N",
+        help="a reader's blocks to take away whole in the first step (%(default)s)",
+    )
+
+
+def add_zeros(command: argparse.ArgumentParser) -> None:
+    """How sparse."""
+    command.add_argument(
+        "--zeros", type=_share, nargs="+", default=[0.5], metavar="SHARE",
+        help="of each layer's weights to set to zero (0.5)",
+    )
+
+
 def add_tolerances(command: argparse.ArgumentParser) -> None:
     """How far a variant may stray from its parent."""
     tolerances = Tolerances()
@@ -114,6 +143,13 @@ def _frame(text: str) -> tuple[int, int]:
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: HEIGHTxWIDTH, e.g. 1080x1920")
     return int(height), int(width)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: above 0 and below 1")
+    return value
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -42,6 +42,19 @@ def test_confidence_is_a_table_of_the_last_model():
     assert results.confidence({"models": []}) == []
 
 
+def test_corruptions_are_a_table_of_the_last_model():
+    rate = {"k": 9, "n": 10, "value": 0.9, "low": 0.6, "high": 0.98}
+    about = {part: {"precision": "FP16"} for part in ("detector", "reader")} | {"folder": "a"}
+    report = {
+        "split": "val", "models": [{}, about], "isa": {"asked": "avx2", "onednn": "Intel AVX2"},
+        "corruption": {"name": "far", "strength": "strong"},
+        "metrics": {"exact_match": {"us": {"models": [{}, rate]}}},
+    }
+    lines = results.corruptions([report])
+    assert "a (FP16, FP16), ISA avx2 (oneDNN: Intel AVX2)" in lines[0]
+    assert lines[2:] == ["| | us |", "|---|---|", "| far, strong | 9/10 = 90.0% (60.0% to 98.0%) |"]
+
+
 def test_the_readme_block_is_replaced_and_its_absence_told():
     begin, end = markers("results")
     text = f"a\n{begin}\nold\n{end}\nb"

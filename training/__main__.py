@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     add("detector", "train the detector; run again to resume", of.add_detector, of.train_detector)
     add("pretrain", "train the reader's encoder to complete masked plates", of.add_run, of.pretrain)
     add("finetune", "teach a reader your own plates, from 200 crops", of.add_finetune, of.finetune)
+    add("distill", "let a pruned network learn from its parent", of.add_distill, of.distill)
     add("lr-find", "sweep the learning rate: curve and suggestion", of.add_lr_find, of.lr_find)
     add("publish", "a run's best weights, fitted on dev, to a file", of.add_publish, of.publish)
     add("pseudo", "texts for the plates without one, where readers agree", of.add_agree, of.pseudo)

@@ -135,6 +135,30 @@ def finetune(options: argparse.Namespace) -> None:
     ))
 
 
+def add_distill(command: argparse.ArgumentParser) -> None:
+    """Options of ``distill``."""
+    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--run", type=Path, required=True, help="folder of this run")
+    command.add_argument(
+        "--start", type=Path, required=True, help="weights of the student, a pruned network"
+    )
+    command.add_argument(
+        "--teacher", type=Path, required=True, help="weights of the same task to learn from"
+    )
+    command.add_argument("--minutes", type=float, default=30.0, help="length (default: 30)")
+    add_options(command)
+
+
+def distill(options: argparse.Namespace) -> None:
+    """Distil."""
+    from training.distill import run
+
+    print(run(
+        options.data, options.run, start=options.start, teacher=options.teacher,
+        minutes=options.minutes, options=run_options(options),
+    ))
+
+
 def add_lr_find(command: argparse.ArgumentParser) -> None:
     """Options of ``lr-find``."""
     command.add_argument("task", choices=("reader", "detector"))

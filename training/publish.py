@@ -30,7 +30,7 @@ from training.reader.model import slots_loss
 from training.selection import trained_on
 
 TEMPERATURES = np.round(np.geomspace(0.5, 4.0, 43), 3)
-LOST = 0.005
+LOST = 0.01
 """Share of the right reads that may fall below the confidence threshold."""
 
 

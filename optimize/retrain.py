@@ -1,0 +1,163 @@
+"""The steps that train on: pruning with recovery, masks of zeros, simulated 8 bits.
+
+Each makes checkpoints in ``OUT/NAME/weights`` (ordinary ones, but for 8 bits) and variants of them
+in ``OUT/NAME``; runs are in ``OUT/runs`` and go on where they were interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alpr_edge.errors import OutputError
+from optimize.steps import StepResult, Tolerances, read_json, write_json
+
+Figures = Callable[[Path], dict[str, float]]
+
+
+def prune_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult]:
+    """Structured pruning: each ratio cut from the one before, recovered with the root as teacher,
+    and converted: OUT/pruned-PERCENT/fp32."""
+    from optimize.export import deployable
+    from optimize.prune import prune
+    from training.checkpoint import BEST
+    from training.distill import run
+
+    task = deployable(checkpoint).task
+    results, current = [], checkpoint
+    for ratio, layers in zip(sorted(options.ratio), [options.layers] + [0] * len(options.ratio),
+                             strict=False):
+        out = options.out / f"pruned-{100 * ratio:.0f}"
+        inputs = _inputs(options, root=checkpoint, start=current, ratio=ratio, layers=layers)
+        cut = kept(
+            out / "weights" / f"{task}-cut.safetensors", inputs,
+            functools.partial(prune, current, ratio, options.data, layers=layers),
+        )
+        run_dir = _run_folder(options, out.name, task, inputs)
+
+        def recover(target: Path, start: Path = cut, run_dir: Path = run_dir) -> None:
+            run(options.data, run_dir, start=start, teacher=checkpoint, minutes=options.minutes,
+                limit=options.limit, options=_run_options(options))
+            shutil.copyfile(run_dir / BEST, target)
+
+        current = kept(out / "weights" / f"{task}.safetensors", inputs, recover)
+        results += deploy(current, out, options)
+    return results
+
+
+def sparsify_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult]:
+    """Magnitude pruning by NNCF with recovery: OUT/sparse-PERCENT/fp32."""
+    from optimize.export import deployable
+    from optimize.sparse import check_zeros, sparsify
+
+    task = deployable(checkpoint).task
+    results = []
+    for ratio in options.zeros:
+        out = options.out / f"sparse-{100 * ratio:.0f}"
+        inputs = _inputs(options, root=checkpoint, ratio=ratio)
+        made = kept(
+            out / "weights" / f"{task}.safetensors", inputs,
+            functools.partial(
+                sparsify, checkpoint, ratio, options.data, minutes=options.minutes,
+                run_dir=_run_folder(options, out.name, task, inputs),
+                options=_run_options(options), limit=options.limit,
+            ),
+        )
+        results += deploy(made, out, options, check=functools.partial(check_zeros, ratio=ratio))
+    return results
+
+
+def qat_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult]:
+    """Quantization-aware training of the checkpoint that OUT/fp32 was made of: OUT/qat."""
+    from optimize.export import deployable
+    from optimize.qat import quantize_aware
+    from optimize.quantize import QuantizeConfig
+
+    reader = deployable(checkpoint).task == "reader"
+    chosen = {
+        name: getattr(options, name)
+        for name in ("overflow_fix", "preset", "bias_correction", "matmuls")
+        if getattr(options, name)
+    }
+    config = QuantizeConfig(
+        name="qat", target=options.target, limit=options.limit,
+        detector=options.detector if reader else None, **chosen,
+    )
+    return [quantize_aware(
+        checkpoint, options.out, options.data, config, minutes=options.minutes,
+        options=_run_options(options), limit=options.limit,
+        tolerances=Tolerances(agreement=options.min_agreement, corners=options.max_corner_shift),
+    )]
+
+
+def deploy(
+    checkpoint: Path, out: Path, options: argparse.Namespace, *, check: Figures | None = None
+) -> list[StepResult]:
+    """Export and convert a checkpoint: ``out/onnx`` and ``out/fp32``."""
+    from optimize.convert import convert
+    from optimize.export import DETECTOR_SIZE, deployable, export
+    from optimize.pictures import calibration_pictures
+
+    crops = deployable(checkpoint).task == "reader"
+    pictures = calibration_pictures(options.data, crops=crops, limit=options.limit)
+    exported = export(
+        checkpoint, out, pictures, size=options.size or DETECTOR_SIZE, tolerances=Tolerances()
+    )
+    converted = convert(
+        exported.folder, out, pictures, tolerances=Tolerances(), check=check
+    )
+    return [exported, converted]
+
+
+def kept(path: Path, inputs: dict[str, Any], make: Callable[[Path], Any]) -> Path:
+    """The checkpoint ``path``, made by ``make`` unless it was made from the same ``inputs`` before;
+    a note beside it tells which.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from training.checkpoint import load_weights
+
+    note = path.with_suffix(".json")
+    recipe = {name: str(value) for name, value in inputs.items()}
+    known = read_json(note)
+    if path.is_file() and known == {"inputs": recipe, "made": load_weights(path).sha256}:
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error}; choose another --out") from error
+    write_json(note, {"inputs": recipe, "made": load_weights(path).sha256})
+    return path
+
+
+def _inputs(options: argparse.Namespace, **more: Any) -> dict[str, Any]:
+    """What a checkpoint depends on; checkpoints among ``more`` are named by their hash."""
+    from training.checkpoint import data_hash, load_weights
+
+    facts = {
+        name: load_weights(value).sha256 if isinstance(value, Path) else value
+        for name, value in more.items()
+    }
+    return facts | {
+        "data": data_hash(options.data), "minutes": options.minutes, "limit": options.limit,
+    }
+
+
+def _run_folder(
+    options: argparse.Namespace, name: str, task: str, inputs: dict[str, Any]
+) -> Path:
+    from optimize.qat import run_folder
+
+    return run_folder(options.out, name, task, inputs)
+
+
+def _run_options(options: argparse.Namespace) -> Any:
+    from training.options import RunOptions
+
+    return RunOptions(threads=options.train_threads, workers=options.workers)

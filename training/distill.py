@@ -1,0 +1,256 @@
+"""Learn from a teacher too: ``python -m training distill --start PRUNED --teacher PARENT ...``.
+
+Beside its usual losses the student learns what the teacher answers (Hinton et al. 2015) and, where
+widths agree, its features (Romero et al. 2015). A detector's score is learned on every cell by
+quality focal loss, its box and corners on the cells where the teacher sees a plate (LD, Zheng et
+al. 2022). Legend: as in the networks' modules.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from alpr_edge.data.sample import Split
+from alpr_edge.errors import ModelError, UsageError
+from training.checkpoint import Weights, data_hash, load_weights, resumed_step
+from training.detector.data import DataConfig, FrameDataset
+from training.detector.data import batches as frame_batches
+from training.detector.evaluate import evaluate as evaluate_detector
+from training.detector.evaluate import frames_of
+from training.detector.loss import quality_focal
+from training.loop import Batch, Evaluate, LoopConfig, seed_everything, train
+from training.networks import build
+from training.options import DEFAULTS, RunOptions
+from training.reader.data import PlateStream, ReaderDataConfig, evaluation_plates, load_plates
+from training.reader.data import batches as plate_batches
+from training.reader.train import evaluator
+from training.render import RenderMaterial
+from training.selection import Selection, select, trained_on
+
+Outputs = tuple[Tensor, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DistillConfig:
+    """Weights of what the teacher says, and how its probabilities are softened."""
+
+    answers: float = 1.0
+    features: float = 1.0
+    temperature: float = 2.0
+    sure: float = 0.1
+    """A detector's teacher sees a plate in a cell whose score is at least this."""
+
+
+def softened(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Kullback-Leibler divergence (...) of softened distributions over the last axis, times
+    ``temperature`` squared so that its gradient keeps its size (Hinton et al. section 2)."""
+    wanted = (teacher.float() / temperature).softmax(-1)
+    given = (student.float() / temperature).log_softmax(-1)
+    return functional.kl_div(given, wanted, reduction="none").sum(-1) * temperature**2
+
+
+def reader_terms(student: Outputs, teacher: Outputs, config: DistillConfig) -> dict[str, Tensor]:
+    """Slots, CTC tokens and rows: mean divergence of each from the teacher's."""
+    return {
+        f"teacher_{name}": softened(mine, theirs, config.temperature).mean()
+        for name, mine, theirs in zip(("slots", "ctc", "rows"), student, teacher, strict=True)
+    }
+
+
+def detector_terms(student: Outputs, teacher: Outputs, config: DistillConfig) -> dict[str, Tensor]:
+    """Scores on all cells; bins and offsets (in strides) on the cells where the teacher sees a
+    plate, weighted by its score."""
+    scores = teacher[0].float().sigmoid()
+    weight = scores * (scores >= config.sure)
+    total = weight.sum().clamp(min=1.0)
+    bins = softened(student[1], teacher[1], config.temperature).mean(-1)
+    offsets = (student[2].float() - teacher[2].float()).abs().mean(-1)
+    return {
+        "teacher_score": quality_focal(student[0].float(), scores).sum() / total,
+        "teacher_bins": (bins * weight).sum() / total,
+        "teacher_offsets": (offsets * weight).sum() / total,
+    }
+
+
+TERMS = {"reader": reader_terms, "detector": detector_terms}
+IMAGES = {"reader": "image", "detector": "images"}
+"""What a task's batch calls its pictures."""
+
+
+def feature_term(student: Outputs, teacher: Outputs) -> Tensor | None:
+    """Mean squared difference of the features of equal shape, as a fraction of the teacher's mean
+    square; None where no shapes agree."""
+    pairs = [(a.float(), b.float()) for a, b in zip(student, teacher, strict=False)
+             if a.shape == b.shape]
+    parts = [functional.mse_loss(a, b) / b.square().mean().clamp(min=1e-6) for a, b in pairs]
+    return torch.stack(parts).mean() if parts else None
+
+
+class Distilled(nn.Module):
+    """A student for :func:`training.loop.train` whose loss holds its teacher's answers too.
+
+    Its parameters, buffers and state are the student's own: a checkpoint of it is one of the
+    student. The teacher stays in evaluation mode, without gradient.
+    """
+
+    def __init__(
+        self, student: nn.Module, teacher: nn.Module, task: str, config: DistillConfig
+    ) -> None:
+        super().__init__()
+        self.student, self.task, self.distill = student, task, config
+        self.config = student.config
+        self.hidden = (teacher.eval().requires_grad_(False),)  # a tuple: no part of this module
+
+    def forward(self, images: Tensor) -> Any:
+        return self.student(images)
+
+    def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """The student's losses and the teacher's terms; ``loss`` is their weighted sum."""
+        student: Any = self.student
+        teacher: Any = self.hidden[0]
+        image = batch[IMAGES[self.task]]
+        features, outputs = student.inside(image)
+        with torch.no_grad():
+            their_features, theirs = teacher.inside(image)
+        losses: dict[str, Tensor] = student.losses(outputs, batch)
+        terms = TERMS[self.task](outputs, theirs, self.distill)
+        total = losses["loss"] + self.distill.answers * torch.stack(list(terms.values())).sum()
+        feature = feature_term(features, their_features)
+        if feature is not None:
+            total = total + self.distill.features * feature
+            terms["teacher_features"] = feature
+        return losses | {name: term.detach() for name, term in terms.items()} | {"loss": total}
+
+    def state_dict(self, *args: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]
+        """The student's."""
+        return self.student.state_dict(*args, **options)
+
+    def load_state_dict(self, *args: Any, **options: Any) -> Any:
+        """The student's."""
+        return self.student.load_state_dict(*args, **options)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lessons:
+    """What a network is trained on: endless batches, the judge on dev, facts for the notes."""
+
+    batches: Iterator[Batch]
+    evaluate: Evaluate
+    notes: dict[str, Any]
+
+
+def lessons(
+    task: str, data: Path, *, seed: int, workers: int, earlier: tuple[Path, ...] = (),
+    limit: int | None = None,
+) -> Lessons:
+    """The training pictures of a task and its judge. ``limit``: frames, or plates of each set.
+
+    Raises:
+        DataError: the data cannot be read, or has no picture to learn from or to judge on.
+    """
+    notes: dict[str, Any] = {"data_hash": data_hash(data), "limit": limit}
+    if task == "detector":
+        config = DataConfig()
+        frames = FrameDataset(data, config, seed=seed, limit=limit)
+        sets = {sample.dataset for sample in frames.samples}
+        batches: Iterator[Batch] = frame_batches(frames, workers)
+        judge: Evaluate = functools.partial(evaluate_detector, frames=frames_of(data, Split.DEV))
+        notes["data_recipe"] = dataclasses.asdict(config)
+    else:
+        recipe = ReaderDataConfig()
+        items, _ = load_plates(select(data, Selection(limit=limit)).samples, Split.TRAIN)
+        sets = {item.dataset for item in items}
+        stream = PlateStream(items, RenderMaterial.load(data), recipe, seed)
+        batches = plate_batches(stream, BATCH, workers)
+        judge = evaluator(evaluation_plates(data, Split.DEV))
+        notes["data_recipe"] = dataclasses.asdict(recipe)
+    notes["trained_on"] = trained_on(sets, rendered=True, earlier=earlier)
+    return Lessons(batches=batches, evaluate=judge, notes=notes)
+
+
+BATCH = 32
+"""Plates a step, as in the reader's own recipe."""
+
+
+def distill_loop(task: str, minutes: float) -> LoopConfig:
+    """A third of the usual rates: the student begins with what it knows."""
+    return LoopConfig(
+        steps=1_000_000, minutes=minutes, warmup=0.05, ema=0.99,
+        lr=2e-4 if task == "reader" else 3e-4,
+        choose="exact" if task == "reader" else "score",
+        evaluate_minutes=max(1.0, minutes / 4),
+    )
+
+
+def distill(
+    student: nn.Module, teacher: Path, task: str, data: Path, run_dir: Path, loop: LoopConfig, *,
+    start: Path, config: DistillConfig | None = None, limit: int | None = None,
+    options: RunOptions = DEFAULTS,
+) -> dict[str, float]:
+    """Train ``student``, which began with the weights ``start``; returns the last dev figures.
+
+    Raises:
+        ModelError: the teacher is of another task. DataError: see :func:`lessons`.
+        NonFiniteLossError: the loss became NaN or infinite.
+    """
+    seed_everything(loop.seed)
+    torch.set_num_threads(options.threads)
+    parent, began = load_weights(teacher), load_weights(start)
+    if parent.task != task:
+        raise ModelError(f"{teacher} is a {parent.task}, the student a {task}; give a teacher of "
+                         "the same task")
+    pair = Distilled(
+        student, build(parent).to(options.device), task, config or DistillConfig()
+    )
+    seed = loop.seed + (resumed_step(run_dir) if options.resume else 0)
+    learned = lessons(
+        task, data, seed=seed, workers=options.workers, earlier=(start, teacher), limit=limit
+    )
+    return train(
+        pair, learned.batches, loop, run_dir, learned.evaluate, task=task, options=options,
+        notes=kept_notes(began) | learned.notes | {
+            "made_by": "distill", "lineage": lineage(start, began), "teacher": parent.sha256,
+        },
+    )
+
+
+KEPT_NOTES = ("variant", "temperature", "confidence_threshold", "score_threshold",
+              "trained_on", "root_macs", "ratio")
+
+
+def kept_notes(weights: Weights) -> dict[str, Any]:
+    """What a checkpoint that begins with ``weights`` takes over of their notes."""
+    return {name: weights.notes[name] for name in KEPT_NOTES if name in weights.notes}
+
+
+def lineage(path: Path, weights: Weights) -> list[dict[str, str]]:
+    """The checkpoints that one which begins with ``weights`` comes from, the oldest first."""
+    own = {"step": weights.notes.get("made_by", "train"), "file": path.name,
+           "sha256": weights.sha256}
+    return [*weights.notes.get("lineage", []), own]
+
+
+def run(
+    data: Path, run_dir: Path, *, start: Path, teacher: Path, minutes: float,
+    limit: int | None = None, options: RunOptions = DEFAULTS,
+) -> dict[str, float]:
+    """Train the network of ``start``; see :func:`distill`.
+
+    Raises:
+        UsageError: no time.
+    """
+    if not minutes > 0:
+        raise UsageError(f"{minutes} minutes; give more than 0")
+    weights = load_weights(start)
+    return distill(
+        build(weights), teacher, weights.task, data, run_dir, distill_loop(weights.task, minutes),
+        start=start, limit=limit, options=options,
+    )

@@ -36,7 +36,7 @@ PSEUDO_WEIGHT = 0.3
 class DataConfig:
     """How training pictures are made; probabilities are per picture."""
 
-    size: int = 320
+    size: int = 384
     batch: int = 8
     plates: int = 24
     mosaic: float = 0.25

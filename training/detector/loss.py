@@ -27,7 +27,7 @@ class LossConfig:
     score: float = 1.0
     giou: float = 2.0
     bins: float = 0.25
-    corners: float = 8.0
+    corners: float = 20.0
     unsure: float = 0.3
     floor: float = 0.4
 

@@ -32,7 +32,7 @@ MARGIN = 0.25
 class ReaderDataConfig:
     """Where the training plates come from and how hard they are made."""
 
-    rendered: float = 0.45
+    rendered: float = 0.5
     """Share of rendered plates."""
     strength: float = 1.0
     balance: float = 0.5

@@ -46,9 +46,9 @@ CHINESE_STYLES: dict[str, tuple[Draw, float]] = {
     "cn_police": (chinese.police, 2.5),
     "cn_police_two": (chinese.police_two_rows, 1),
     "cn_army": (chinese.army, 1.5),
-    "cn_army_two": (chinese.army_two_rows, 1),
-    "cn_armed": (chinese.armed_police, 1.5),
-    "cn_armed_two": (chinese.armed_police_two_rows, 1),
+    "cn_army_two": (chinese.army_two_rows, 1.5),
+    "cn_armed": (chinese.armed_police, 2.5),
+    "cn_armed_two": (chinese.armed_police_two_rows, 1.5),
     "cn_black": (chinese.black, 4),
     "cn_black_two": (chinese.black_two_rows, 0.5),
 }
@@ -62,14 +62,14 @@ LATIN_STYLES: dict[str, tuple[Draw, float]] = {
     "br_two": (america.brazil_two_rows, 1),
     "mercosur": (america.mercosur, 2.5),
     "mercosur_two": (america.mercosur_two_rows, 1),
-    "in": (india.india, 3),
-    "in_two": (india.india_two_rows, 3),
+    "in": (india.india, 4),
+    "in_two": (india.india_two_rows, 5),
     "vn": (asia.vietnam, 2),
     "vn_two": (asia.vietnam_two_rows, 4),
     "tn": (asia.tunisia, 2),
-    "id": (asia.indonesia, 2),
+    "id": (asia.indonesia, 4),
     "world": (world.world, 3.5),
-    "world_two": (world.world_two_rows, 3),
+    "world_two": (world.world_two_rows, 5),
 }
 STYLES: dict[str, tuple[Draw, float]] = CHINESE_STYLES | LATIN_STYLES
 """Drawing function and sampling weight by name: half Chinese, half Latin."""

@@ -17,6 +17,7 @@ from training.render import STYLES, RenderMaterial, heldout, render_plate
 from training.render.__main__ import main
 from training.render.heldout import (
     HeldOutConfig,
+    contrast,
     crops,
     frames,
     make_crop,
@@ -53,6 +54,22 @@ def test_a_plate_is_cut_out_where_it_was_pasted(material, scene):
     height, width = cut.shape[:2]
     assert 190 <= width <= 212
     assert width / height == pytest.approx(plate.image.shape[1] / plate.image.shape[0], rel=0.25)
+
+
+def test_contrast_is_between_the_darkest_and_the_lightest_twentieth_inside_the_rim():
+    cut = np.full((80, 160, 3), 100, np.uint8)
+    cut[:, 80:] = 130
+    cut[0], cut[:, 0] = 0, 255
+    assert contrast(cut) == pytest.approx(30, abs=1)
+
+
+def test_a_cut_out_that_nobody_could_read_is_taken_again(material, scene):
+    plate = render_plate(material, np.random.default_rng(3), "eu")
+    hard, fair = HeldOutConfig(strength=4.0, contrast=0.0), HeldOutConfig(strength=4.0)
+    seen = [contrast(make_crop(plate, scene, np.random.default_rng(s), hard)) for s in range(12)]
+    again = [contrast(make_crop(plate, scene, np.random.default_rng(s), fair)) for s in range(12)]
+    assert min(seen) < 40 <= min(again)
+    assert [a for a, s in zip(again, seen, strict=True) if s >= 40] == [s for s in seen if s >= 40]
 
 
 def test_a_large_plate_enlarges_a_small_background(material):

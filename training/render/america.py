@@ -20,9 +20,9 @@ LEGENDS = (
     "OMNIBUS", "Constitution State", "Massachusetts", "Connecticut", "NEW YORK", "NEW YORK",
 )
 _US_TEXTS = (
-    "aaa nnnn,aaa-nnnn,aaa*nnnn,nnn aaa,aaa nnn,naaannn,nnnn aa,aannaaa,aan nna,TnnnnnnC,"
-    "nnnnn-aa,aaa*naa,ann*aaa,nnn*aaa,aaannnn,aa nnnnn,nnnnnn,naaa nnn,aaaaaa,aaaa nn,nn aaaa,"
-    "aa*nnnaa,aaa*nnnn,aaa*nnnn,nnnnn*aa,annna,nann a,aaaaaaa,aaaaann,aaa*aan,aan*nnnn"
+    "lll nnnn,lll-nnnn,lll*nnnn,nnn lll,lll nnn,nlllnnn,nnnn ll,llnnlll,lln nnl,TnnnnnnC,"
+    "nnnnn-ll,lll*nll,lnn*lll,nnn*lll,lllnnnn,ll nnnnn,nnnnnn,nlll nnn,llllll,llll nn,nn llll,"
+    "ll*nnnll,lll*nnnn,lll*nnnn,nnnnn*ll,lnnnl,nlnn l,lllllll,lllllnn,lll*lln,lln*nnnn"
 )
 _BR_CITIES = "SP-SAO PAULO,PR-CURITIBA,RJ-RIO DE JANEIRO,MG-BELO HORIZONTE,SC-JOINVILLE,GO-GOIANIA"
 

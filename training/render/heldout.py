@@ -43,6 +43,7 @@ SEED = 77003
 _CROPS, _FRAMES, _STREETS = 1000, 1001, 1002
 """Second part of the seeds; :func:`rendered_eval` has the numbers of the styles."""
 _STREET_COUNT, _PHOTO_COUNT = 8, 48
+_TRIES = 20
 _FRAME_SIZE = 720, 1280
 _ENCODING = {".png": (), ".webp": (cv2.IMWRITE_WEBP_QUALITY, 90)}
 """By suffix: cut-outs without loss, frames with little."""
@@ -54,7 +55,7 @@ Recipe = tuple[tuple[augment.Augmentation, float], ...]
 class HeldOutConfig:
     """How hard the plates are; a plate stays readable to a careful eye."""
 
-    width: tuple[float, float] = (96.0, 280.0)
+    width: tuple[float, float] = (110.0, 280.0)
     """Width of a cut-out plate in pixels, drawn evenly on a logarithmic scale."""
     pose: PasteConfig = dataclasses.field(
         default_factory=lambda: PasteConfig(roll=4, yaw=18, pitch=10, strong=0.0)
@@ -65,6 +66,9 @@ class HeldOutConfig:
     """Corners off as a detector's are, as a share of the training's."""
     strength: float = 0.5
     """Of the photometric changes, as a share of the training's."""
+    contrast: float = 40.0
+    """Least difference between a cut-out's light and dark parts, in grey levels; a picture with
+    less is taken again, with another light, up to :data:`_TRIES` times."""
     in_frame: PasteConfig = dataclasses.field(
         default_factory=lambda: PasteConfig(width=(40.0, 300.0), strong=0.04)
     )
@@ -126,6 +130,27 @@ def make_crop(
 ) -> Image:
     """The plate seen tilted on a piece of ``background``, cut out at jittered corners, upright and
     photometrically worse: (h, w, 3), about as wide as it was in the picture."""
+    tries: list[Image] = []
+    while len(tries) < _TRIES:
+        tries.append(_photograph(plate, background, rng, config))
+        if contrast(tries[-1]) >= config.contrast:
+            return tries[-1]
+    return max(tries, key=contrast)
+
+
+def contrast(cut: Image) -> float:
+    """Grey levels between the darkest and the lightest twentieth of a cut-out (h, w, 3), its rim
+    left out: of a plate that is nearly white or nearly black all over, little."""
+    height, width = cut.shape[:2]
+    inner = cut[height // 8 : height - height // 8, width // 16 : width - width // 16]
+    dark, light = np.percentile(cv2.cvtColor(inner, cv2.COLOR_BGR2GRAY), (5, 95))
+    return float(light - dark)
+
+
+def _photograph(
+    plate: RenderedPlate, background: Image, rng: np.random.Generator, config: HeldOutConfig
+) -> Image:
+    """One try of :func:`make_crop`."""
     aspect = plate.image.shape[1] / plate.image.shape[0]
     low, high = np.log(config.width)
     quad = plate_quad(rng, aspect, float(np.exp(rng.uniform(low, high))), config.pose)

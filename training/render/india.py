@@ -29,9 +29,9 @@ _UPRIGHT, _WIDE = Hand(stretch=(0.72, 1.12), slanted=0.2), Hand(stretch=(1.2, 1.
 def _parts(rng: np.random.Generator) -> list[str]:
     """State, district, series and number; or year, BH, number and series."""
     if rng.random() < 0.03:
-        return [from_pattern(rng, part) for part in ("2n", "BH", "nnnn", "aa")]
+        return [from_pattern(rng, part) for part in ("2n", "BH", "nnnn", "ll")]
     state = STATES[rng.integers(len(STATES))] if rng.random() < 0.9 else from_pattern(rng, "aa")
-    patterns = ("nn aa", "nn aa", "nn aa", "nn a", "n a", "n aa", "n aaa", "nn ")
+    patterns = ("nn ll", "nn ll", "nn ll", "nn l", "n l", "n ll", "n lll", "nn ")
     district, series = patterns[rng.choice(8, p=(0.2, 0.2, 0.2, 0.14, 0.06, 0.09, 0.09, 0.02))
                                 ].split(" ")
     number = ("nnnn", "nnn", "nn", "n")[rng.choice(4, p=(0.88, 0.07, 0.03, 0.02))]

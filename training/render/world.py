@@ -12,15 +12,15 @@ from training.render.material import RenderMaterial
 from training.render.texts import from_pattern
 
 WORLD = (
-    "aaa nnn,aaa-nnn,aaa nnnn,nnn aaa,aaa-nnnn,aa nnnn,aa-nn-nn,aa nn aa,aa*aa*nn,aaa nnn a,"
-    "a nnnnn,nnnnnn,nnnnn,nn nnn nn,nnn nn nnn,nnn-nn-nn,aaaa nnn,nn-nnnnn,n aaa nnn,aaa nn,"
-    "annn aaa,aa nnn aaa,a nnnn aaa,aannnnaa,nnnn aaa,xxxxxx,xxxxxxx,xxx xxxx,xxxxxxxx,"
-    "xxxx xxxxx,a-nnnn,xxxx,xxxxx,xxxxxxxxxx,aaaaa,aaaa nn,nn-nnnn-aaaa"
+    "lll nnn,lll-nnn,lll nnnn,nnn lll,lll-nnnn,ll nnnn,ll-nn-nn,ll nn ll,ll*ll*nn,lll nnn l,"
+    "l nnnnn,nnnnnn,nnnnn,nn nnn nn,nnn nn nnn,nnn-nn-nn,llll nnn,nn-nnnnn,n lll nnn,lll nn,"
+    "lnnn lll,ll nnn lll,l nnnn lll,llnnnnll,nnnn lll,xxxxxx,xxxxxxx,xxx xxxx,xxxxxxxx,"
+    "xxxx xxxxx,l-nnnn,xxxx,xxxxx,xxxxxxxxxx,lllll,llll nn,nn-nnnn-llll"
 )
 WORLD_TWO_ROWS = (
-    "aaa|nnn,aaa|nnnn,aa|nnnn,nn|nnnn,nnn|nnn,aa nn|aaaa,an|nnnn,aaan|nnn,nn-an|nnnn,aa-nn|nnn,"
-    "xxx|xxxx,xxxx|xxxx,xx|xxxx,xxx|xxx,xx-xx|xxxxx,xxxx|xx,nnnn|nn,aann|nnnn,xxxxx|xxxxx,"
-    "a|nnnn,nnnnnn|aa,aaaa|n"
+    "lll|nnn,lll|nnnn,ll|nnnn,nn|nnnn,nnn|nnn,ll nn|llll,ln|nnnn,llln|nnn,nn-ln|nnnn,ll-nn|nnn,"
+    "xxx|xxxx,xxxx|xxxx,xx|xxxx,xxx|xxx,xx-xx|xxxxx,xxxx|xx,nnnn|nn,llnn|nnnn,xxxxx|xxxxx,"
+    "l|nnnn,nnnnnn|ll,llll|n"
 )
 
 

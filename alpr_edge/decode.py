@@ -16,7 +16,7 @@ from alpr_edge.types import Floats
 
 STRIDES = (8, 16, 32)
 MAX_CANDIDATES = 300
-"""Cells, best score first, that go into the suppression of doubles."""
+"""Cells, best score first, that the graph decodes: they go into the suppression of doubles."""
 
 
 def grid(height: int, width: int, strides: tuple[int, ...] = STRIDES) -> tuple[Floats, Floats]:
@@ -92,15 +92,10 @@ def nms(boxes: NDArray[np.floating], scores: NDArray[np.floating], iou: float) -
 
 
 def select(
-    scores: Floats, distances: Floats, offsets: Floats, points: Floats, strides: Floats, *,
-    min_score: float, iou: float,
+    scores: Floats, boxes: Floats, corners: Floats, *, min_score: float, iou: float
 ) -> tuple[Floats, Floats, Floats]:
-    """One picture's graph outputs (P,), (P, 4), (P, 8) as boxes (k, 4) and corners (k, 4, 2) in
-    network pixels and scores (k,): at least ``min_score``, doubles suppressed, best first."""
-    chosen = np.flatnonzero(scores >= min_score)
-    chosen = chosen[np.argsort(-scores[chosen], kind="stable")[:MAX_CANDIDATES]]
-    boxes = decode_boxes(points[chosen], strides[chosen], distances[chosen])
-    kept = nms(boxes, scores[chosen], iou)
-    chosen = chosen[kept]
-    corners = decode_corners(points[chosen], strides[chosen], offsets[chosen])
-    return boxes[kept], corners, scores[chosen]
+    """One picture's graph outputs (K,), (K, 4), (K, 4, 2), best first, without those below
+    ``min_score`` and without doubles: boxes (k, 4), corners (k, 4, 2) and scores (k,)."""
+    count = int((scores >= min_score).sum())
+    kept = nms(boxes[:count], scores[:count], iou)
+    return boxes[kept], corners[kept], scores[kept]

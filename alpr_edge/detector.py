@@ -46,7 +46,6 @@ class PlateDetector:
         facts = self.engine.manifest.detector_decode
         self.min_score = facts.score_threshold if min_score is None else min_score
         self._iou = facts.nms_iou
-        self._points, self._strides = decode.grid(*self.engine.size, facts.strides)
 
     def predict(self, image: Image) -> list[Detection]:
         """Find the plates of one BGR uint8 (H, W, 3) picture, most confident first."""
@@ -60,7 +59,8 @@ class PlateDetector:
         return Framed(frame=frame[None], mapping=mapping, width=width, height=height)
 
     def infer(self, framed: Framed) -> dict[str, NDArray[np.float32]]:
-        """The graph's raw outputs: scores (1, P), distances (1, P, 4), offsets (1, P, 8)."""
+        """The graph's outputs, of the K best cells: scores (1, K), boxes (1, K, 4), corners
+        (1, K, 4, 2), in the frame's pixels, and cells (1, K), their numbers."""
         return self.engine.run(framed.frame)
 
     def postprocess(
@@ -75,7 +75,7 @@ class PlateDetector:
         if not np.isfinite(scores).all():
             raise ModelError(f"{self.engine.folder}: scores are not finite; get the model anew")
         boxes, corners, scores = decode.select(
-            scores, outputs["distances"][0], outputs["offsets"][0], self._points, self._strides,
+            scores, outputs["boxes"][0], outputs["corners"][0],
             min_score=self.min_score, iou=self._iou,
         )
         if not (np.isfinite(boxes).all() and np.isfinite(corners).all()):

@@ -55,9 +55,8 @@ class OutputSpec:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DetectorDecode:
-    """How detector outputs become boxes: grid strides, least score, IoU of suppression."""
+    """How detector outputs become boxes: least score, IoU of suppression."""
 
-    strides: tuple[int, ...]
     score_threshold: float
     nms_iou: float
 

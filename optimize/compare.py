@@ -29,15 +29,42 @@ what counts is that the plate is seen, not on which side of the threshold a doub
 Outputs = Mapping[str, NDArray[np.floating]]
 
 
+CELLS = "cells"
+"""The detector's output that numbers the cells its other outputs are of."""
+
+
 def raw_differences(parent: Sequence[Outputs], child: Sequence[Outputs]) -> dict[str, float]:
     """For each output the greatest absolute difference over all pictures, as a fraction of the
-    parent's greatest value (or of 1, where that is larger)."""
+    parent's greatest value (or of 1, where that is larger); see :func:`aligned` for a detector's.
+    """
     differences = {}
-    for name in parent[0]:
-        pairs = [(a[name], b[name]) for a, b in zip(parent, child, strict=True)]
+    both = [aligned(a, b) if CELLS in a else (a, b) for a, b in zip(parent, child, strict=True)]
+    for name in both[0][0]:
+        pairs = [(a[name], b[name]) for a, b in both]
         scale = max(1.0, *(float(np.abs(a).max()) for a, _ in pairs))
         differences[name] = max(float(np.abs(a - b).max()) for a, b in pairs) / scale
     return differences
+
+
+def aligned(parent: Outputs, child: Outputs) -> tuple[Outputs, Outputs]:
+    """A detector's outputs of the cells that both have, in the order of their numbers: of two
+    scores that are nearly equal, one model has this first, the other one that. :data:`CELLS` is 0
+    in the parent and :func:`beyond` in the child."""
+    _, mine, theirs = np.intersect1d(parent[CELLS][0], child[CELLS][0], return_indices=True)
+    names = parent.keys() - {CELLS}
+    lost = max(beyond(parent, child), beyond(child, parent))
+    return (
+        {name: parent[name][0][mine] for name in names} | {CELLS: np.zeros(1)},
+        {name: child[name][0][theirs] for name in names} | {CELLS: np.full(1, lost)},
+    )
+
+
+def beyond(one: Outputs, other: Outputs) -> float:
+    """How far the score of a cell that ``other`` lacks lies above the least that ``other`` has; 0
+    if it lacks none."""
+    lacking = ~np.isin(one[CELLS][0], other[CELLS][0])
+    above: NDArray[np.floating] = one["scores"][0][lacking] - other["scores"].min()
+    return float(above.max(initial=0.0))
 
 
 def check_raw(step: str, differences: Mapping[str, float], tolerances: Tolerances) -> None:

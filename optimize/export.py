@@ -21,7 +21,6 @@ from torch import Tensor, nn
 import alpr_edge
 from alpr_edge import manifest as manifests
 from alpr_edge.alphabet import CHARACTERS, CLASSES, SLOTS
-from alpr_edge.decode import STRIDES
 from alpr_edge.errors import ModelError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.manifest import (
@@ -32,7 +31,7 @@ from alpr_edge.manifest import (
     OutputSpec,
     ReaderDecode,
 )
-from optimize.compare import Outputs, check_raw, raw_differences
+from optimize.compare import CELLS, Outputs, check_raw, raw_differences
 from optimize.pictures import Pictures, network_inputs
 from optimize.steps import MODEL_ONNX, TASKS, StepResult, Tolerances, run_step
 from training.checkpoint import Weights, load_weights
@@ -123,12 +122,13 @@ def trained_manifest(weights: Weights, path: Path, size: tuple[int, int]) -> Man
             name=name, task="detector", **common,
             input=InputSpec(shape=(1, *size, 3), resize="letterbox"),
             outputs=(
-                OutputSpec(name="scores", axes=("N", "P")),
-                OutputSpec(name="distances", axes=("N", "P", "4")),
-                OutputSpec(name="offsets", axes=("N", "P", "8")),
+                OutputSpec(name="scores", axes=("N", "K")),
+                OutputSpec(name="boxes", axes=("N", "K", "4")),
+                OutputSpec(name="corners", axes=("N", "K", "4", "2")),
+                OutputSpec(name=CELLS, axes=("N", "K")),
             ),
             decode=DetectorDecode(
-                strides=STRIDES, nms_iou=OVERLAP,
+                nms_iou=OVERLAP,
                 score_threshold=float(weights.notes.get("score_threshold", SURE)),
             ),
         )

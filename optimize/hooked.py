@@ -38,7 +38,7 @@ class Hooked(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """As the network's own was."""
         _, outputs = self.network(image)
-        deployed: tuple[Tensor, ...] = self.network.deployed(outputs)
+        deployed: tuple[Tensor, ...] = self.network.deployed(outputs, image)
         return deployed
 
     def inside(self, image: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

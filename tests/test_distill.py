@@ -48,16 +48,15 @@ def test_divergence_by_hand() -> None:
 
 
 def test_a_detector_learns_boxes_only_where_its_teacher_sees_a_plate() -> None:
-    scores = torch.tensor([[0.8, 0.05]]).logit()
-    bins, offsets = torch.zeros(1, 2, 4, 3), torch.zeros(1, 2, 8)
-    teacher = scores, bins, offsets
-    elsewhere = offsets.clone()
-    elsewhere[0, 1] = 9.0
-    terms = detector_terms((scores, bins, elsewhere), teacher, DistillConfig())
+    teacher = torch.zeros(1, 2, 1 + 4 * 3 + 8)  # score, bins, offsets of two cells
+    teacher[..., 0] = torch.tensor([[0.8, 0.05]]).logit()
+    elsewhere = teacher.clone()
+    elsewhere[0, 1, -8:] = 9.0
+    terms = detector_terms((elsewhere,), (teacher,), DistillConfig())
     assert all(term.item() == pytest.approx(0, abs=1e-6) for term in terms.values())
-    there = offsets.clone()
-    there[0, 0] = 0.5
-    terms = detector_terms((scores, bins, there), teacher, DistillConfig())
+    there = teacher.clone()
+    there[0, 0, -8:] = 0.5
+    terms = detector_terms((there,), (teacher,), DistillConfig())
     assert terms["teacher_offsets"].item() == pytest.approx(0.5 * 0.8 / 1.0)
 
 

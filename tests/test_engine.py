@@ -56,7 +56,7 @@ def test_strided_input_is_read_right(tiny_models):
     engine = Engine(tiny_models / "detector", threads=1)
     height, width = engine.size
     mirrored = np.zeros((1, height, width, 3), np.uint8)[:, ::-1, ::-1]
-    assert set(engine.run(mirrored)) == {"scores", "distances", "offsets"}
+    assert set(engine.run(mirrored)) == {"scores", "boxes", "corners", "cells"}
 
 
 @pytest.mark.parametrize("image", [

@@ -8,7 +8,7 @@ import numpy as np
 import openvino
 from openvino import opset13 as ops
 
-from alpr_edge import alphabet, decode, manifest
+from alpr_edge import alphabet, manifest
 
 HEIGHT, WIDTH = 64, 96
 TEXT = "皖A12345"
@@ -48,11 +48,11 @@ def base_manifest(task: str, folder: Path, **changes) -> manifest.Manifest:
         "outputs": tuple(
             manifest.OutputSpec(name=name, axes=("N", "..."))
             for name in (
-                ("scores", "distances", "offsets") if detector else ("logits", "ctc", "rows")
+                ("scores", "boxes", "corners", "cells") if detector else ("logits", "ctc", "rows")
             )
         ),
         "decode": manifest.DetectorDecode(
-            strides=decode.STRIDES, score_threshold=0.3, nms_iou=0.5
+            score_threshold=0.3, nms_iou=0.5
         ) if detector else manifest.ReaderDecode(
             alphabet=alphabet.CHARACTERS, slots=alphabet.SLOTS, temperature=1.0
         ),
@@ -70,16 +70,14 @@ def _save(model: openvino.Model, folder: Path, task: str) -> Path:
 
 def build_detector(folder: Path, score: float = 0.9) -> Path:
     """A detector that finds one plate at BOX in every picture, thrice (two to be suppressed)."""
-    points, strides = decode.grid(HEIGHT, WIDTH)
     inner = np.array([[17, 25], [63, 25], [63, 39], [17, 39]], np.float32)
-    scores = np.zeros((1, len(points)))
-    scores[0, [40, 41, 100]] = score, score - 0.1, score - 0.2
-    box = np.tile(np.array([BOX], np.float32), (len(points), 1))
+    scores = np.array([[score, score - 0.1, score - 0.2, 0.0]])
     image, zeros = _image(1, HEIGHT, WIDTH, 3)
     outputs = [
         _answer(zeros, scores, "scores"),
-        _answer(zeros, decode.encode_boxes(points, strides, box)[None], "distances"),
-        _answer(zeros, decode.encode_corners(points, strides, inner)[None], "offsets"),
+        _answer(zeros, np.tile(np.array(BOX), (1, 4, 1)), "boxes"),
+        _answer(zeros, np.tile(inner, (1, 4, 1, 1)), "corners"),
+        _answer(zeros, np.array([[40, 41, 100, 7]]), "cells"),
     ]
     return _save(openvino.Model(outputs, [image], "tiny_detector"), folder, "detector")
 

@@ -26,6 +26,7 @@ from training.detector.data import batches as frame_batches
 from training.detector.evaluate import evaluate as evaluate_detector
 from training.detector.evaluate import frames_of
 from training.detector.loss import quality_focal
+from training.detector.model import parts
 from training.loop import Batch, Evaluate, LoopConfig, seed_everything, train
 from training.networks import build
 from training.options import DEFAULTS, RunOptions
@@ -68,15 +69,17 @@ def reader_terms(student: Outputs, teacher: Outputs, config: DistillConfig) -> d
 def detector_terms(student: Outputs, teacher: Outputs, config: DistillConfig) -> dict[str, Tensor]:
     """Scores on all cells; bins and offsets (in strides) on the cells where the teacher sees a
     plate, weighted by its score."""
-    scores = teacher[0].float().sigmoid()
+    logits, bins, offsets = parts(student[0].float())
+    their_logits, their_bins, their_offsets = parts(teacher[0].float())
+    scores = their_logits.sigmoid()
     weight = scores * (scores >= config.sure)
     total = weight.sum().clamp(min=1.0)
-    bins = softened(student[1], teacher[1], config.temperature).mean(-1)
-    offsets = (student[2].float() - teacher[2].float()).abs().mean(-1)
+    divergence = softened(bins, their_bins, config.temperature).mean(-1)
+    moved = (offsets - their_offsets).abs().mean(-1)
     return {
-        "teacher_score": quality_focal(student[0].float(), scores).sum() / total,
-        "teacher_bins": (bins * weight).sum() / total,
-        "teacher_offsets": (offsets * weight).sum() / total,
+        "teacher_score": quality_focal(logits, scores).sum() / total,
+        "teacher_bins": (divergence * weight).sum() / total,
+        "teacher_offsets": (moved * weight).sum() / total,
     }
 
 

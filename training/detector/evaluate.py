@@ -10,7 +10,7 @@ from torch import nn
 
 from alpr_edge.data import read
 from alpr_edge.data.sample import Sample, Split
-from alpr_edge.decode import grid, select
+from alpr_edge.decode import select
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import as_quad, letterbox
 from alpr_edge.metrics import (
@@ -36,10 +36,8 @@ def detect(model: nn.Module, image: Image, lowest: float = LOWEST) -> list[Detec
     device = device_of(model)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
         outputs = model(torch.from_numpy(canvas)[None].to(device))
-    scores, distances, offsets = (output[0].float().cpu().numpy() for output in outputs)
-    boxes, corners, sure = select(
-        scores, distances, offsets, *grid(HEIGHT, WIDTH), min_score=lowest, iou=OVERLAP
-    )
+    scores, boxes, corners = (output[0].float().cpu().numpy() for output in outputs[:3])
+    boxes, corners, sure = select(scores, boxes, corners, min_score=lowest, iou=OVERLAP)
     found = []
     for box, quad, score in zip(boxes, corners, sure.tolist(), strict=True):
         x1, y1, x2, y2 = mapping.inverse(box.reshape(2, 2)).ravel().tolist()

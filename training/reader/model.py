@@ -273,7 +273,7 @@ class Reader(nn.Module):
         tokens = self.encode(image)
         return (tokens,), self.answer(tokens)
 
-    def deployed(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def deployed(self, outputs: tuple[Tensor, ...], image: Tensor) -> tuple[Tensor, ...]:
         """The outputs of :meth:`inside` to those of :meth:`forward`: the same."""
         return outputs
 

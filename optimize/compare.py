@@ -51,7 +51,7 @@ def aligned(parent: Outputs, child: Outputs) -> tuple[Outputs, Outputs]:
     scores that are nearly equal, one model has this first, the other one that. :data:`CELLS` is 0
     in the parent and :func:`beyond` in the child."""
     _, mine, theirs = np.intersect1d(parent[CELLS][0], child[CELLS][0], return_indices=True)
-    names = parent.keys() - {CELLS}
+    names = [name for name in parent if name != CELLS]
     lost = max(beyond(parent, child), beyond(child, parent))
     return (
         {name: parent[name][0][mine] for name in names} | {CELLS: np.zeros(1)},

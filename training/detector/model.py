@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alpr_edge.decode import MAX_CANDIDATES, STRIDES, decode_boxes, decode_corners
-from training.detector.loss import LossConfig, detection_loss, torch_grid
+from alpr_edge.decode import MAX_CANDIDATES, STRIDES, decode_boxes, decode_corners, grid
+from training.detector.loss import LossConfig, detection_loss
 from training.detector.mobilenetv4 import (
     CONV_MEDIUM,
     CONV_SMALL,
@@ -201,8 +201,10 @@ class Detector(nn.Module):
         count = min(MAX_CANDIDATES, cells.shape[1])
         _, best = cells[..., 0].topk(count, dim=1)  # (N, K)
         logits, bins, offsets = parts(_of_each(cells, best))
-        grid = torch_grid(*images.shape[1:3], cells.device)
-        points, strides = (functional.embedding(best, values) for values in grid)
+        points, strides = (
+            functional.embedding(best, torch.from_numpy(values).to(cells.device))
+            for values in grid(*images.shape[1:3])
+        )
         boxes = decode_boxes(points, strides, self.expect(bins))
         return logits.sigmoid(), boxes, decode_corners(points, strides, offsets), best
 

@@ -1,0 +1,151 @@
+"""What is made of timings: percentiles, MLPerf's early-stopping estimate, intervals, ratios.
+
+Legend: n samples, in milliseconds; all intervals are 95 %.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PERCENTILES = (50, 90, 95, 99)
+CONFIDENCE = 0.99
+"""Of the early-stopping estimate, as in MLPerf's LoadGen."""
+RESAMPLES = 2000
+"""Of a bootstrap (Efron 1979); their seed is fixed, so that a report can be made again."""
+_SEED = 5700
+
+Samples = Sequence[float] | NDArray[np.floating]
+
+
+def summary(values: Samples) -> dict[str, float]:
+    """``p50``, ``p90``, ``p95``, ``p99`` (linearly interpolated), ``max``, and ``p90_early``
+    (:func:`early_stopping`) where there are samples enough.
+
+    Raises:
+        ValueError: there is no sample.
+    """
+    found = np.percentile(values, PERCENTILES)
+    told = {f"p{p}": float(value) for p, value in zip(PERCENTILES, found, strict=True)}
+    told["max"] = float(np.max(values))
+    early = early_stopping(values, 0.9)
+    return {name: round(value, 4) for name, value in (
+        told | ({} if early is None else {"p90_early": early})).items()}
+
+
+def early_stopping(values: Samples, percentile: float) -> float | None:
+    """MLPerf's single-stream estimate of a percentile: the t-th highest of n samples, t the
+    largest that n allows (:func:`fewest`), so that the true percentile is not above it with a
+    confidence of :data:`CONFIDENCE`. None if there are fewer samples than t = 1 needs (64 of p90).
+
+    Source: MLPerf inference rules, "Early Stopping Criterion" (single stream).
+    """
+    ranked = np.sort(np.asarray(values, float))
+    allowed = 0
+    while fewest(allowed + 1, percentile) <= len(ranked):
+        allowed += 1
+    return float(ranked[-allowed]) if allowed else None
+
+
+def fewest(exceeding: int, percentile: float) -> int:
+    """The least n of which ``exceeding`` samples above a bound still show, with a confidence of
+    :data:`CONFIDENCE`, that the true percentile is not above that bound."""
+    high = exceeding + 1
+    while _at_most(exceeding, high, 1 - percentile) > 1 - CONFIDENCE:
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = _at_most(exceeding, middle, 1 - percentile) <= 1 - CONFIDENCE
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def _at_most(k: int, n: int, share: float) -> float:
+    """Probability of at most ``k`` hits in ``n`` draws that each hit with ``share``."""
+    if k >= n:
+        return 1.0
+    logs = [
+        math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1)
+        + i * math.log(share) + (n - i) * math.log1p(-share)
+        for i in range(k + 1)
+    ]
+    return math.fsum(map(math.exp, logs))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The three numbers, rounded."""
+        return {name: round(number, 5) for name, number in dataclasses.asdict(self).items()}
+
+
+def bootstrap(
+    values: Samples, figure: Callable[[NDArray[np.floating]], float]
+) -> Estimate:
+    """``figure`` of the samples, with the percentile interval of :data:`RESAMPLES` resamples.
+
+    Raises:
+        ValueError: there is no sample.
+    """
+    data = np.asarray(values, float)
+    if not len(data):
+        raise ValueError("no samples; a bootstrap needs at least one")
+    picks = np.random.default_rng(_SEED).integers(len(data), size=(RESAMPLES, len(data)))
+    low, high = np.percentile([figure(data[pick]) for pick in picks], (2.5, 97.5))
+    return Estimate(value=figure(data), low=float(low), high=float(high))
+
+
+def paired_ratio(first: Samples, second: Samples) -> Estimate:
+    """How many times as long ``second`` took: the median of the ratios of runs that were taken in
+    turns, with its bootstrap interval. Above 1: slower.
+
+    Raises:
+        ValueError: not as many of one as of the other, or none.
+    """
+    one, two = np.asarray(first, float), np.asarray(second, float)
+    if one.shape != two.shape:
+        raise ValueError(f"{len(one)} and {len(two)} runs cannot be paired")
+    return bootstrap(two / one, lambda ratios: float(np.median(ratios)))
+
+
+def unpaired_ratio(first: Samples, second: Samples, blocks: int = 20) -> Estimate:
+    """How many times as long the median of ``second`` is, of runs taken one after the other.
+
+    The bootstrap draws whole blocks of neighbouring runs (Künsch 1989): neighbours share the
+    machine's mood, and as single runs they would make the interval too narrow.
+
+    Raises:
+        ValueError: one has fewer runs than ``blocks``.
+    """
+    one, two = (_blocks(values, blocks) for values in (first, second))
+    rng = np.random.default_rng(_SEED)
+    ratios = [
+        float(np.median(two[rng.integers(blocks, size=blocks)]))
+        / float(np.median(one[rng.integers(blocks, size=blocks)]))
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.percentile(ratios, (2.5, 97.5))
+    return Estimate(
+        value=float(np.median(two) / np.median(one)), low=float(low), high=float(high)
+    )
+
+
+def _blocks(values: Samples, count: int) -> NDArray[np.float64]:
+    """The samples as ``count`` rows of neighbours, the last ones left out where they do not fill
+    a row."""
+    size = len(values) // count
+    if size < 1:
+        raise ValueError(f"{len(values)} runs; at least {count} are needed")
+    return np.asarray(values, np.float64)[: size * count].reshape(count, size)

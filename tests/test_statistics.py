@@ -1,0 +1,73 @@
+"""Worked examples of what is made of timings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks import statistics
+
+
+def test_percentiles_by_hand():
+    told = statistics.summary(list(range(101)))
+    assert (told["p50"], told["p90"], told["p95"], told["p99"], told["max"]) == (
+        50, 90, 95, 99, 100
+    )
+    assert statistics.summary([1.0, 2.0]) == {
+        "p50": 1.5, "p90": 1.9, "p95": 1.95, "p99": 1.99, "max": 2.0
+    }
+
+
+@pytest.mark.parametrize(("exceeding", "percentile", "needed"), [
+    (0, 0.9, 44),  # 0.9 ** 44 < 0.01 < 0.9 ** 43
+    (0, 0.99, 459),  # 0.99 ** 459 < 0.01 < 0.99 ** 458
+    (1, 0.9, 64),  # LoadGen's least for single stream
+    (1, 0.99, 662),
+])
+def test_fewest_samples_are_those_of_mlperf(exceeding, percentile, needed):
+    assert statistics.fewest(exceeding, percentile) == needed
+
+
+def test_early_stopping_by_hand():
+    assert statistics.early_stopping(list(range(63)), 0.9) is None
+    assert statistics.early_stopping(list(range(64)), 0.9) == 63  # t = 1: the highest
+    values = np.arange(200.0)
+    allowed = max(t for t in range(1, 40) if statistics.fewest(t, 0.9) <= 200)
+    assert statistics.early_stopping(values[::-1], 0.9) == 200 - allowed
+    assert statistics.early_stopping(values, 0.9) > np.percentile(values, 90)
+
+
+def test_the_estimate_is_rarely_below_the_true_percentile():
+    rng = np.random.default_rng(0)
+    draws = rng.exponential(size=(400, 200))
+    true = -np.log(0.1)
+    low = sum(statistics.early_stopping(row, 0.9) < true for row in draws)
+    assert low <= 400 * 0.02
+
+
+def test_bootstrap_of_the_mean_has_the_width_of_theory():
+    values = np.random.default_rng(1).normal(10, 2, 400)
+    found = statistics.bootstrap(values, lambda x: float(x.mean()))
+    assert found.value == pytest.approx(values.mean())
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * 2 / 20, rel=0.12)
+    assert found == statistics.bootstrap(values, lambda x: float(x.mean()))  # fixed seed
+
+
+def test_paired_ratio_sees_through_a_machine_that_slows_down():
+    drift = np.linspace(1, 3, 200)
+    found = statistics.paired_ratio(10 * drift, 11 * drift)
+    assert found.value == pytest.approx(1.1)
+    assert (found.low, found.high) == pytest.approx((1.1, 1.1))
+    with pytest.raises(ValueError, match="cannot be paired"):
+        statistics.paired_ratio([1.0], [1.0, 2.0])
+
+
+def test_unpaired_ratio_takes_neighbours_together():
+    rng = np.random.default_rng(2)
+    mood = np.repeat(rng.normal(1, 0.05, 20), 10)
+    first, second = (10 * mood + rng.normal(0, 0.05, 200) for _ in range(2))
+    found = statistics.unpaired_ratio(first, second * 1.2)
+    assert found.low < 1.2 < found.high
+    assert found.high - found.low > 0.02  # single runs would give a tenth of it
+    with pytest.raises(ValueError, match="at least 20"):
+        statistics.unpaired_ratio([1.0] * 19, [1.0] * 19)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ class PlateDetector:
     Args:
         folder: model.xml, model.bin and manifest.json of a detector.
         threads: CPU threads of one inference; None leaves it to OpenVINO.
+        load: makes the engine from folder and threads; another one than OpenVINO's computes the
+            same outputs with another library.
         min_score: least confidence of a detection; None takes the manifest's.
 
     Raises:
@@ -38,11 +41,12 @@ class PlateDetector:
     """
 
     def __init__(
-        self, folder: Path | str, *, threads: int | None = None, min_score: float | None = None
+        self, folder: Path | str, *, threads: int | None = None, min_score: float | None = None,
+        load: Callable[..., Engine] = Engine,
     ) -> None:
         if min_score is not None and not 0 <= min_score <= 1:
             raise UsageError(f"min_score is {min_score}; allowed: 0..1")
-        self.engine = Engine(folder, threads=threads)
+        self.engine = load(folder, threads=threads)
         facts = self.engine.manifest.detector_decode
         self.min_score = facts.score_threshold if min_score is None else min_score
         self._iou = facts.nms_iou

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,6 @@ from alpr_edge.engine import Engine
 from alpr_edge.errors import ModelError
 from alpr_edge.types import Reading
 
-MAX_BATCH = 32
-"""Plates of one inference; more are read in several, so that a crowd needs no more memory."""
 _EMPTY = {
     "logits": (0, alphabet.SLOTS, alphabet.CLASSES), "ctc": (0, 1, alphabet.CLASSES),
     "rows": (0, 2),
@@ -26,13 +25,18 @@ class PlateReader:
     Args:
         folder: model.xml, model.bin and manifest.json of a reader.
         threads: CPU threads of one inference; None leaves it to OpenVINO.
+        load: makes the engine from folder and threads; another one than OpenVINO's computes the
+            same outputs with another library.
 
     Raises:
         ModelError: the model is missing, corrupt, no reader, or has another alphabet.
     """
 
-    def __init__(self, folder: Path | str, *, threads: int | None = None) -> None:
-        self.engine = Engine(folder, threads=threads)
+    def __init__(
+        self, folder: Path | str, *, threads: int | None = None,
+        load: Callable[..., Engine] = Engine,
+    ) -> None:
+        self.engine = load(folder, threads=threads)
         facts = self.engine.manifest.reader_decode
         if (facts.alphabet, facts.slots) != (alphabet.CHARACTERS, alphabet.SLOTS):
             raise ModelError(
@@ -51,9 +55,7 @@ class PlateReader:
         """The graph's raw outputs: logits (N, 10, 75), ctc (N, L, 75), rows (N, 2); N may be 0."""
         if len(plates) == 0:
             return {name: np.empty(shape, np.float32) for name, shape in _EMPTY.items()}
-        batches = (plates[i : i + MAX_BATCH] for i in range(0, len(plates), MAX_BATCH))
-        outputs = [self.engine.run(batch) for batch in batches]
-        return {name: np.concatenate([part[name] for part in outputs]) for name in outputs[0]}
+        return self.engine.run(plates)
 
     def decode(self, outputs: dict[str, NDArray[np.float32]]) -> list[Reading]:
         """Raw outputs to one Reading a plate.

@@ -4,10 +4,13 @@ import dataclasses
 import shutil
 
 import numpy as np
+import openvino
 import pytest
+from openvino import opset13 as ops
+from tiny import base_manifest
 
 from alpr_edge import manifest
-from alpr_edge.engine import Engine, runtime_version
+from alpr_edge.engine import BATCHES, Engine, batch_plan, runtime_version
 from alpr_edge.errors import LibraryError, ModelError, UsageError
 
 
@@ -52,6 +55,33 @@ def test_batches_of_any_size_and_outputs_are_the_callers(tiny_models):
     np.testing.assert_array_equal(engine.run(plates(1))["rows"], [[1, 0]])
 
 
+@pytest.mark.parametrize(("count", "plan"), [
+    (1, [1]), (2, [1, 1]), (3, [4]), (4, [4]), (5, [4, 1]), (7, [4, 4]), (9, [4, 4, 1]),
+])
+def test_batches_are_the_largest_that_cost_no_more_than_single_ones(count, plan):
+    assert batch_plan(count, BATCHES) == plan
+
+
+def test_a_fixed_batch_has_one_plan():
+    assert batch_plan(1, (1,)) == [1] and batch_plan(2, (2,)) == [2]
+
+
+def test_each_picture_of_a_batch_has_its_own_answer(tmp_path):
+    """The mean of each picture, whatever batches they are run in."""
+    image = ops.parameter([-1, 48, 192, 3], np.uint8, name="image")
+    image.output(0).set_names({"image"})
+    mean = ops.reduce_mean(ops.convert(image, "f32"), ops.constant(np.array([1, 2])), False)
+    outputs = []
+    for name in ("logits", "ctc", "rows"):
+        outputs.append(ops.relu(mean))
+        outputs[-1].output(0).set_names({name})
+    openvino.save_model(openvino.Model(outputs, [image]), tmp_path / manifest.MODEL_XML)
+    manifest.save(base_manifest("reader", tmp_path), tmp_path)
+    pictures = np.tile(np.arange(7, dtype=np.uint8)[:, None, None, None], (1, 48, 192, 3))
+    got = Engine(tmp_path, threads=1).run(pictures)["rows"]
+    np.testing.assert_allclose(got, np.arange(7)[:, None] * np.ones(3))
+
+
 def test_strided_input_is_read_right(tiny_models):
     engine = Engine(tiny_models / "detector", threads=1)
     height, width = engine.size
@@ -60,7 +90,7 @@ def test_strided_input_is_read_right(tiny_models):
 
 
 @pytest.mark.parametrize("image", [
-    plates(1).astype(np.float32), plates(1)[0], plates(1)[:, :40], plates(1)[..., :1],
+    plates(1).astype(np.float32), plates(1)[0], plates(1)[:, :40], plates(1)[..., :1], plates(0),
 ])
 def test_wrong_input_says_what_is_needed(tiny_models, image):
     with pytest.raises(UsageError, match=r"needed: uint8 \(-1, 48, 192, 3\)"):

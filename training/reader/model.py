@@ -257,7 +257,7 @@ class Reader(nn.Module):
 
     def decode(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (N, L, D) to ``logits`` (N, T, C) and ``rows`` (N, 2)."""
-        queries = self.queries.expand(tokens.shape[0], -1, -1)
+        queries = self.queries  # one for all plates, until they have seen the tokens
         for block in self.decoder:
             queries = block(queries, tokens)
         return self.head(self.norm(queries)), self.rows(tokens.mean(dim=1))

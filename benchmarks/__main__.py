@@ -1,4 +1,4 @@
-"""``python -m benchmarks accuracy|results|sizes|stages``: the module of the same name."""
+"""``python -m benchmarks COMMAND``: the module of the same name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from alpr_edge.errors import AlprEdgeError, ExitCode
-from benchmarks import accuracy, results, sizes, stages
+from benchmarks import accuracy, compare, results, sizes, stages
 
-_COMMANDS = {"accuracy": accuracy, "results": results, "sizes": sizes, "stages": stages}
+_COMMANDS = {
+    "accuracy": accuracy, "compare": compare, "results": results, "sizes": sizes, "stages": stages,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

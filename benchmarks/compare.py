@@ -1,0 +1,167 @@
+"""Two reports of ``stages`` side by side: is the second one slower, beyond the machine's noise?
+
+    python -m benchmarks compare before.json after.json
+
+Run by run, of the same pictures in the same order, the times are divided by the pace that was
+measured beside them, so that a clock that was faster then is no regression now. Exit code 1 says
+that a case got slower.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alpr_edge.errors import DataError, ExitCode, UsageError
+from benchmarks import record
+from benchmarks.statistics import Estimate, paired_ratio
+
+NOISE = 0.03
+"""A case is slower where even the low end of the ratio's interval lies above 1 by more than this.
+Two runs of one build differ by up to 2 % where the pace is taken into account."""
+SAME: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("CPU", ("machine", "cpu")), ("cores", ("machine", "usable_cores")),
+    ("instruction set", ("isa", "onednn")), ("threads", ("threads",)),
+    ("pictures", ("scenes",)),
+)
+"""What must be equal for two reports to compare: its name and where a report has it."""
+
+Verdict = Literal["slower", "faster", "same"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Compared:
+    """One case of one model: ``ratio`` of the second report's times to the first's."""
+
+    model: str
+    case: str
+    first_ms: float
+    second_ms: float
+    ratio: Estimate
+
+    @property
+    def verdict(self) -> Verdict:
+        """Beyond :data:`NOISE`, with the whole interval."""
+        if self.ratio.low > 1 + NOISE:
+            return "slower"
+        return "faster" if self.ratio.high < 1 - NOISE else "same"
+
+
+def compare(
+    first: Mapping[str, Any], second: Mapping[str, Any], *, anyway: bool = False
+) -> list[Compared]:
+    """All cases that both reports have, model by model in their order.
+
+    Raises:
+        UsageError: the reports are no two of ``stages``, or of different machines or settings and
+            not ``anyway``. DataError: they have no case in common, or too few runs.
+    """
+    _check_comparable(first, second, anyway)
+    paces = _paces(first, second)
+    found = []
+    for one, two in zip(first["models"], second["models"], strict=False):
+        for case in one["cases"].keys() & two["cases"].keys():
+            found.append(_compared(one, two, case, paces))
+    if not found:
+        raise DataError("the reports have no case in common; measure the same --frames, --plates")
+    order = [(m["folder"], case) for m in first["models"] for case in m["cases"]]
+    return sorted(found, key=lambda one: order.index((one.model, one.case)))
+
+
+def _check_comparable(
+    first: Mapping[str, Any], second: Mapping[str, Any], anyway: bool
+) -> None:
+    kinds = [report.get("kind") for report in (first, second)]
+    if kinds != ["stages", "stages"]:
+        raise UsageError(f"reports of {kinds[0]} and {kinds[1]}; allowed: two of stages")
+    other = [f"{name} {a!r} and {b!r}" for name, a, b in _facts(first, second) if a != b]
+    if other and not anyway:
+        raise UsageError(
+            f"the reports differ in {'; '.join(other)}: their times say nothing of the build. "
+            "Measure both alike, or add --anyway"
+        )
+
+
+def _facts(
+    first: Mapping[str, Any], second: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    for name, keys in SAME:
+        values = []
+        for value in (first, second):
+            for key in keys:
+                value = value[key]
+            values.append(value)
+        yield name, *values
+
+
+Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def _paces(first: Mapping[str, Any], second: Mapping[str, Any]) -> Pair:
+    """What each run's times are divided by, 1 on average over both reports."""
+    one, two = (np.asarray(report["pace_ms"], float) for report in (first, second))
+    usual = float(np.median(np.concatenate([one, two])))
+    return one / usual, two / usual
+
+
+def _compared(
+    one: Mapping[str, Any], two: Mapping[str, Any], case: str, paces: Pair
+) -> Compared:
+    samples = [np.asarray(m["cases"][case]["samples"], float) for m in (one, two)]
+    runs = min(map(len, samples))
+    paced = [times[:runs] / pace[:runs] for times, pace in zip(samples, paces, strict=True)]
+    try:
+        ratio = paired_ratio(*paced)
+    except ValueError as error:
+        raise DataError(f"{case}: {error}; measure with more --runs") from error
+    return Compared(
+        model=one["folder"], case=case, ratio=ratio,
+        first_ms=float(np.median(samples[0])), second_ms=float(np.median(samples[1])),
+    )
+
+
+def table(found: Sequence[Compared]) -> str:
+    """One row a case, as Markdown."""
+    lines = ["| model | frame/plates | first | second | ratio, 95 % interval | |", "|---" * 6 + "|"]
+    for one in found:
+        mark = {"slower": "**slower**", "faster": "faster", "same": ""}[one.verdict]
+        lines.append(
+            f"| {one.model} | {one.case} | {one.first_ms:.2f} ms | {one.second_ms:.2f} ms | "
+            f"{one.ratio.value:.3f} ({one.ratio.low:.3f} to {one.ratio.high:.3f}) | {mark} |"
+        )
+    return "\n".join(lines)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``python -m benchmarks compare``."""
+    parser.add_argument("first", type=Path, metavar="A.json")
+    parser.add_argument("second", type=Path, metavar="B.json")
+    parser.add_argument("--anyway", action="store_true",
+                        help="compare reports of different machines or settings too")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """Print the comparison; 1 where a case got slower.
+
+    Raises:
+        UsageError, DataError: see :func:`compare`.
+    """
+    reports = [record.load(path) for path in (options.first, options.second)]
+    found = compare(*reports, anyway=options.anyway)
+    for path, report in zip((options.first, options.second), reports, strict=True):
+        for reason in report["conditions"]["noise"]:
+            print(f"noisy: {path.name}: {reason}")
+    if options.json:
+        print(json.dumps([dataclasses.asdict(o) | {"verdict": o.verdict} for o in found], indent=1))
+    else:
+        print(table(found))
+    slower = any(one.verdict == "slower" for one in found)
+    return ExitCode.FAILED if slower else ExitCode.OK

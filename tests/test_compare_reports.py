@@ -1,0 +1,92 @@
+"""Two reports compared: a slow-down is seen, a faster clock is not taken for a better build."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from alpr_edge.errors import DataError, UsageError
+from benchmarks.__main__ import main
+from benchmarks.compare import compare
+
+RUNS = 200
+
+
+def report(seed: int, slower: float = 1.0, clock: float = 1.0) -> dict:
+    """Of a machine whose clock wanders by some per cent, with single runs disturbed."""
+    rng = np.random.default_rng(seed)
+    wander = clock * np.exp(np.cumsum(rng.normal(0, 0.004, RUNS)))
+    pace = 0.5 * wander * rng.lognormal(0, 0.02, RUNS)
+    late = np.where(rng.random(RUNS) < 0.05, rng.uniform(1.1, 2.0, RUNS), 1.0)
+    samples = 12.0 * slower * wander * rng.lognormal(0, 0.03, RUNS) * late
+    return {
+        "schema": 1, "kind": "stages", "machine": {"cpu": "X", "usable_cores": 2},
+        "isa": {"asked": "zen2", "onednn": "Intel AVX2"}, "threads": 2, "scenes": ["a", "b"],
+        "conditions": {"noise": []}, "pace_ms": pace.tolist(),
+        "models": [{"folder": "shipped", "cases": {"1080p/1": {"samples": samples.tolist()}}}],
+    }
+
+
+def verdicts(first: dict, second: dict) -> list[str]:
+    return [one.verdict for one in compare(first, second)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_slow_down_of_a_tenth_is_flagged_and_a_re_run_is_not(seed):
+    before = report(seed)
+    assert verdicts(before, report(seed + 100)) == ["same"]
+    assert verdicts(before, report(seed + 100, slower=1.1)) == ["slower"]
+    assert verdicts(before, report(seed + 100, slower=0.9)) == ["faster"]
+    assert verdicts(before, report(seed + 100, clock=1.5)) == ["same"]
+
+
+def test_the_ratio_by_hand():
+    first, second = report(1), report(1)
+    cases = second["models"][0]["cases"]["1080p/1"]
+    cases["samples"] = [1.25 * ms for ms in cases["samples"]]
+    [one] = compare(first, second)
+    assert one.ratio.value == pytest.approx(1.25)
+    assert (one.ratio.low, one.ratio.high) == pytest.approx((1.25, 1.25))
+    assert one.second_ms == pytest.approx(1.25 * one.first_ms)
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    ({"machine": {"cpu": "Y", "usable_cores": 2}}, "CPU 'X' and 'Y'"),
+    ({"threads": 1}, "threads 2 and 1"),
+    ({"scenes": ["a"]}, "pictures"),
+])
+def test_different_machines_are_refused_unless_told(change, told):
+    other = report(2) | change
+    with pytest.raises(UsageError, match=told):
+        compare(report(1), other)
+    assert compare(report(1), other, anyway=True)
+
+
+def test_reports_that_cannot_be_compared_say_why():
+    with pytest.raises(UsageError, match="reports of stages and model"):
+        compare(report(1), report(2) | {"kind": "model"})
+    other = copy.deepcopy(report(2))
+    other["models"][0]["cases"] = {"4k/1": other["models"][0]["cases"]["1080p/1"]}
+    with pytest.raises(DataError, match="no case in common"):
+        compare(report(1), other)
+    few = copy.deepcopy(report(2))
+    few["models"][0]["cases"]["1080p/1"]["samples"] = [12.0] * 5
+    with pytest.raises(DataError, match="more --runs"):
+        compare(report(1), few)
+
+
+def test_the_command_tells_and_fails_on_a_regression(tmp_path, capsys):
+    paths = [tmp_path / "a.json", tmp_path / "b.json", tmp_path / "c.json"]
+    noisy = report(102) | {"conditions": {"noise": ["load average 3.00"]}}
+    for path, content in zip(paths, (report(1), noisy, report(102, slower=1.3)), strict=True):
+        path.write_text(json.dumps(content))
+    assert main(["compare", str(paths[0]), str(paths[1])]) == 0
+    assert "noisy: b.json: load average 3.00" in capsys.readouterr().out
+    assert main(["compare", str(paths[0]), str(paths[2])]) == 1
+    assert "**slower**" in capsys.readouterr().out
+    assert main(["compare", str(paths[0]), str(paths[2]), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["verdict"] == "slower"
+    assert main(["compare", str(paths[0]), str(tmp_path / "absent.json")]) == 2

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from alpr_edge.errors import AlprEdgeError, ExitCode
-from benchmarks import accuracy, compare, results, sizes, stages
+from benchmarks import accuracy, compare, energy, memory, results, sizes, stages
 
 _COMMANDS = {
-    "accuracy": accuracy, "compare": compare, "results": results, "sizes": sizes, "stages": stages,
+    "accuracy": accuracy, "compare": compare, "energy": energy, "memory": memory,
+    "results": results, "sizes": sizes, "stages": stages,
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alpr_edge import isa
 from alpr_edge.errors import AlprEdgeError, ExitCode
-from optimize import commands, options
+from optimize import commands, judging, options, running
 
 Command = Callable[[str, str], argparse.ArgumentParser]
 
@@ -33,8 +33,8 @@ def parser() -> argparse.ArgumentParser:
             add(one)
     graph = command("one-graph", "detector and reader in one graph from frame to raw readings")
     for add in (
-        options.add_one_graph, options.add_data, options.add_size, options.add_tolerances,
-        options.add_timing,
+        options.add_one_graph, options.add_data, options.add_targets, options.add_size,
+        options.add_tolerances, options.add_timing,
     ):
         add(graph)
     _add_judging(command)
@@ -56,18 +56,10 @@ def _add_all(everything: argparse.ArgumentParser) -> None:
 
 def _add_judging(command: Command) -> None:
     measure = command("measure", "size, accuracy and latency of variants: OUT/report.json")
-    measure.add_argument(
-        "source", metavar="VARIANT_DIR", type=Path, nargs="*",
-        help="folders OUT/NAME/TASK, the one that drops are told against first (default: all)",
-    )
-    for add in (options.add_data, options.add_out, options.add_timing):
+    for add in (options.add_data, options.add_targets, options.add_timing, options.add_measure):
         add(measure)
-    measure.add_argument("--split", default="dev", choices=("dev", "val"), help="(%(default)s)")
-    measure.add_argument(
-        "--report", type=Path, metavar="FILE", help="another report than OUT/report.json"
-    )
     select = command("select", "the fastest variants that lost little enough: OUT/pick")
-    options.add_out(select)
+    options.add_targets(select)
     options.add_max_drop(select)
     command("table", "write the tables of docs/optimize.md from docs/results/optimize.json")
     compare = command("compare", "share of equal decoded results, as JSON")
@@ -93,8 +85,8 @@ def _table(given: argparse.Namespace) -> None:
 
 
 _OTHERS = {
-    "all": commands.run_all, "compare": _compare, "measure": commands.measure_all,
-    "one-graph": commands.run_one_graph, "select": commands.select_and_show, "table": _table,
+    "all": running.run_all, "compare": _compare, "measure": judging.measure_all,
+    "one-graph": running.run_one_graph, "select": judging.select_all, "table": _table,
 }
 """The commands that are no steps."""
 
@@ -109,7 +101,7 @@ def run(given: argparse.Namespace) -> None:
         _OTHERS[given.command](given)
     else:
         step = next(step for step in commands.STEPS if step.name == given.command)
-        commands.run_step_command(step, given, given.source)
+        running.run_step_command(step, given, given.source)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -33,6 +33,7 @@ from optimize.quantize import (
     check_shows_something,
     ignored,
     judged,
+    prepare,
     quantize_inputs,
     quantized_manifest,
 )
@@ -92,6 +93,7 @@ def control_work(
     items = list(calibration_inputs(manifest, Path(data), settings))
     check_shows_something(items)
     model = openvino.Core().read_model(Path(source) / MODEL_XML)
+    prepare(model, settings)
     nncf.set_log_level(logging.ERROR)
     arguments = settings.arguments()
     quantized = nncf.quantize_with_accuracy_control(

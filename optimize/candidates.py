@@ -21,20 +21,28 @@ from optimize.steps import (
 )
 
 
-def candidates(base: QuantizeConfig) -> tuple[QuantizeConfig, ...]:
-    """The named settings that are tried; where two are equally right, the earlier is kept."""
+def candidates(base: QuantizeConfig, task: str) -> tuple[QuantizeConfig, ...]:
+    """The named settings that are tried; where two are equally right, the earlier is kept. Only a
+    reader has matrix products."""
 
-    def one(name: str, **changes: str | bool) -> QuantizeConfig:
+    def one(name: str, **changes: str) -> QuantizeConfig:
         return dataclasses.replace(base, name=f"{base.name}-{name}", **changes)
 
-    return (
+    common = (
         one("plain"),
         one("mixed", preset="mixed"),
         one("full-bias", bias_correction="full"),
         one("no-bias", bias_correction="none"),
         one("first-layer", overflow_fix="first_layer_only"),
         one("no-fix", overflow_fix="disable"),
-        one("matmuls", matmuls=True),
+    )
+    if task != "reader":
+        return common
+    return (
+        *common,
+        one("matmuls", matmuls="int8"),
+        one("convolutions", matmuls="convolutions"),
+        one("convolutions-no-bias", matmuls="convolutions", bias_correction="none"),
     )
 
 

@@ -18,11 +18,15 @@ from typing import Any
 
 from alpr_edge import isa
 from alpr_edge.errors import AlprEdgeError
+from optimize.networks import ATEN_CAP
 from optimize.steps import StepFailedError
 
+MKL_CAP = "MKL_ENABLE_INSTRUCTIONS"
+"""The variable that caps MKL, which computes PyTorch's matrix products."""
 _ROOT = Path(__file__).parent.parent
 _HOMES = {
-    "compare": "compare", "control": "accuracy_control", "evaluate": "evaluate", "time": "evaluate",
+    "compare": "compare", "control": "accuracy_control", "evaluate": "evaluate",
+    "routes": "two_routes", "time": "evaluate",
 }
 """Module of each work: only what is needed is loaded."""
 
@@ -50,13 +54,26 @@ def run_capped(work: str, target: str, **arguments: Any) -> Any:
     text = json.dumps(arguments, default=_path)
     ran = subprocess.run(
         [sys.executable, "-m", "optimize.capped", work, text], cwd=_ROOT,
-        env=isa.capped_environment(target), capture_output=True, text=True, check=False,
+        env=environment(target), capture_output=True, text=True, check=False,
     )
     if ran.returncode:
         raise StepFailedError(
             f"{work} at {name} ended with {ran.returncode}: {ran.stderr.strip()}"
         )
     return json.loads(ran.stdout.splitlines()[-1])
+
+
+def environment(target: str) -> dict[str, str]:
+    """:func:`alpr_edge.isa.capped_environment`, with PyTorch's own kernels and its MKL capped as
+    oneDNN is. ONNX Runtime has no such variable."""
+    capped = {
+        name: value for name, value in isa.capped_environment(target).items()
+        if name not in (ATEN_CAP, MKL_CAP)
+    }
+    if target in isa.CAPS:
+        capability = "avx512" if "avx512f" in isa.CAPS[target].flags else "avx2"
+        capped |= {ATEN_CAP: capability, MKL_CAP: capability.upper()}
+    return capped
 
 
 def _path(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The steps as commands: options to functions, and ``all``, which runs them one after the other.
+"""The steps as commands: options to functions.
 
 A new step is one function here and one row of :data:`STEPS`.
 """
@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from alpr_edge import manifest as manifests
-from alpr_edge.errors import UsageError
 from optimize import options as groups
 from optimize import retrain
-from optimize.steps import TASKS, StepResult, Tolerances
+from optimize.judging import judging
+from optimize.steps import StepResult, Tolerances
 
 Making = Callable[[argparse.Namespace, Path], list[StepResult]]
 """From the options and a source folder (or checkpoint) to the model folders made."""
@@ -38,9 +36,10 @@ class Step:
 
 
 def export_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult]:
-    """Trained weights to ONNX."""
+    """Trained weights to ONNX; a copy of the checkpoint beside it is measured in PyTorch."""
     import torch
 
+    from optimize.checkpoints import keep
     from optimize.export import DETECTOR_SIZE, deployable, export
     from optimize.pictures import calibration_pictures
 
@@ -48,7 +47,8 @@ def export_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResul
     crops = deployable(checkpoint).task == "reader"
     pictures = calibration_pictures(options.data, crops=crops, limit=options.limit)
     size = options.size or DETECTOR_SIZE
-    return [export(checkpoint, options.out, pictures, size=size, tolerances=Tolerances())]
+    exported = export(checkpoint, options.out, pictures, size=size, tolerances=Tolerances())
+    return [keep(checkpoint, options.out, size=size), exported]
 
 
 def convert_step(options: argparse.Namespace, source: Path) -> list[StepResult]:
@@ -61,7 +61,7 @@ def convert_step(options: argparse.Namespace, source: Path) -> list[StepResult]:
     plain = convert(source, options.out, pictures, tolerances=Tolerances())
     half = compress(
         plain.folder, options.out, options.data, name="fp16", target=options.target,
-        limit=options.limit, tolerances=_tolerances(options),
+        limit=options.limit, tolerances=groups.tolerances(options),
     )
     return [plain, half]
 
@@ -74,13 +74,13 @@ def quantize_step(options: argparse.Namespace, source: Path) -> list[StepResult]
     from optimize.quantize import quantize
 
     config = _quantize_config(options, source, "int8")
-    tolerances = _tolerances(options)
+    tolerances = groups.tolerances(options)
     if _asked_for(options):
         results = [quantize(source, options.out, options.data, config, tolerances=tolerances)]
     else:
         results = quantize_best(
-            source, options.out, candidates(config), judging(options), name=config.name,
-            tolerances=tolerances,
+            source, options.out, candidates(config, manifests.load(source).task),
+            judging(options, options.target), name=config.name, tolerances=tolerances,
         )
     half = compress(
         results[-1].folder, options.out, options.data, name="int8-half", target=options.target,
@@ -95,8 +95,8 @@ def quantize_accuracy_step(options: argparse.Namespace, source: Path) -> list[St
 
     config = _quantize_config(options, source, "int8ac")
     return [quantize_with_control(
-        source, options.out, config, judging(options), max_drop=options.max_drop,
-        tolerances=_tolerances(options),
+        source, options.out, config, judging(options, options.target), max_drop=options.max_drop,
+        tolerances=groups.tolerances(options),
     )]
 
 
@@ -136,171 +136,6 @@ STEPS = (
 )
 """In the order in which ``all`` runs them."""
 USUAL = tuple(step.name for step in STEPS if step.usual)
-
-
-def run_all(options: argparse.Namespace) -> None:
-    """The steps of each checkpoint, a detector first (the reader's plates are cut out by it), then
-    measure and select.
-
-    Raises:
-        UsageError: checkpoints of the same task, or a target that this CPU cannot execute.
-        AlprEdgeError: a step failed; see the steps.
-    """
-    from optimize.capped import verified
-    from optimize.export import deployable
-
-    tasks = {path: deployable(path).task for path in options.source}
-    if len(set(tasks.values())) < len(options.source):
-        raise UsageError(
-            f"checkpoints of {list(tasks.values())}; allowed: one detector, one reader or both"
-        )
-    verified(options.target)
-    for task in tasks.values():
-        judging(options).pictures(task)
-    steps = [step for step in STEPS if step.name in options.steps]
-    total = len(steps) * len(tasks) + 2
-    done = 0
-    for path in sorted(tasks, key=lambda path: tasks[path]):
-        for step in steps:
-            done += 1
-            source = options.out / step.source / tasks[path] if step.source else path
-            run_step_command(step, options, source, f"{done}/{total} ")
-        if tasks[path] == "detector" and options.detector is None:
-            options.detector = options.out / "fp32" / "detector"
-    print(f"{total - 1}/{total} measure ...", file=sys.stderr, flush=True)
-    for task in sorted(tasks.values()):
-        measure_task(options, [], task)
-    print(f"{total}/{total} select", file=sys.stderr, flush=True)
-    select_and_show(options)
-
-
-def run_step_command(
-    step: Step, options: argparse.Namespace, source: Path, number: str = ""
-) -> None:
-    """Run one step and tell what it made.
-
-    Raises:
-        AlprEdgeError: the step failed.
-    """
-    title = f"{number}{step.name}"
-    print(f"{title} {source} ...", file=sys.stderr, flush=True)
-    begin = time.perf_counter()
-    _tell(title, step.make(options, source), begin)
-
-
-def _tell(title: str, results: list[StepResult], begin: float) -> None:
-    for result in results:
-        how = "kept: nothing changed" if result.kept else f"{time.perf_counter() - begin:.0f} s"
-        figures = ", ".join(f"{key} {value:.4g}" for key, value in result.manifest.parity.items())
-        print(f"{title} → {result.folder} ({how}): {figures}", file=sys.stderr, flush=True)
-
-
-def run_one_graph(options: argparse.Namespace) -> None:
-    """``one-graph``: the two stages to OUT/fp32, both in one graph, then the times of both.
-
-    Raises:
-        AlprEdgeError: see :mod:`optimize.one_graph`.
-    """
-    import torch
-
-    from optimize import one_graph as graphs
-    from optimize.export import DETECTOR_SIZE
-    from optimize.frame_network import FrameConfig
-    from optimize.pictures import calibration_pictures
-
-    torch.set_num_threads(1)
-    begin = time.perf_counter()
-    frames = calibration_pictures(options.data, crops=False, limit=options.limit)
-    config = FrameConfig(
-        frame=options.frame, size=options.size or DETECTOR_SIZE, plates=options.plates
-    )
-    checkpoints = options.detector, options.reader
-    _tell("two stages", graphs.two_stages(
-        checkpoints, options.out, options.data, size=config.size, limit=options.limit
-    ), begin)
-    made = graphs.one_graph(
-        *checkpoints, options.out, frames, config, tolerances=_tolerances(options)
-    )
-    _tell("one graph", [made], begin)
-    one, two = graphs.time_both(
-        made.folder, options.out / graphs.TWO_STAGES, frames.held_out,
-        threads=options.threads, runs=options.runs,
-    )
-    print(
-        f"frame to texts, {options.runs} runs taking turns, {options.threads} threads: one graph "
-        f"p50 {one.p50:.1f} ms, p90 {one.p90:.1f} ms; two stages p50 {two.p50:.1f} ms, p90 "
-        f"{two.p90:.1f} ms"
-    )
-
-
-def measure_all(options: argparse.Namespace) -> None:
-    """``measure``: the named variants, the root first, or all of ``--out``.
-
-    Raises:
-        UsageError: there is no variant. AlprEdgeError: see :func:`optimize.measure.measure`.
-    """
-    from optimize.report import REPORT
-
-    tasks = [manifests.load(options.source[0]).task] if options.source else [
-        task for task in TASKS if _has_variants(options.out, task)
-    ]
-    if not tasks:
-        raise UsageError(f"{options.out} has no variant OUT/NAME/TASK; run the other steps first")
-    for task in tasks:
-        measure_task(options, options.source, task)
-    show(options.report or options.out / REPORT)
-
-
-def _has_variants(out: Path, task: str) -> bool:
-    from optimize.measure import find_variants
-
-    return bool(find_variants(out, task))
-
-
-def measure_task(options: argparse.Namespace, folders: list[Path], task: str) -> Any:
-    """Measure the variants of one task: ``folders``, else all of ``--out``, fp32 as the root."""
-    from optimize.measure import find_variants, measure
-    from optimize.report import ROOT
-
-    root = options.out / ROOT / task
-    chosen = folders or [
-        root, *(folder for folder in find_variants(options.out, task) if folder != root)
-    ]
-    return measure(
-        chosen, options.out, judging(options), threads=options.threads, runs=options.runs,
-        report=getattr(options, "report", None),
-    )
-
-
-def select_and_show(options: argparse.Namespace) -> None:
-    """``select``: pick, then print the report."""
-    from optimize.report import REPORT
-    from optimize.select import select
-
-    select(options.out, options.target, options.max_drop)
-    show(options.out / REPORT)
-
-
-def show(report: Path) -> None:
-    """Print a report."""
-    from optimize.steps import read_json
-    from optimize.tables import tables
-
-    print(tables(read_json(report)))
-
-
-def judging(options: argparse.Namespace) -> Any:
-    """What variants are judged on."""
-    from optimize.evaluate import Judging
-
-    return Judging(
-        data=options.data, target=options.target, split=getattr(options, "split", "dev"),
-        limit=options.limit,
-    )
-
-
-def _tolerances(options: argparse.Namespace) -> Tolerances:
-    return Tolerances(agreement=options.min_agreement, corners=options.max_corner_shift)
 
 
 def _asked_for(options: argparse.Namespace) -> dict[str, Any]:

@@ -20,11 +20,12 @@ from alpr_edge import metrics
 from alpr_edge.cpu import load_average
 from alpr_edge.data import Sample, Split
 from alpr_edge.detector import PlateDetector
-from alpr_edge.engine import Engine
 from alpr_edge.images import load_image
 from alpr_edge.metrics import FrameResult
 from alpr_edge.reader import PlateReader
+from optimize import networks
 from optimize.capped import run_capped
+from optimize.networks import open_network
 from optimize.pictures import digest, judging_pictures, network_inputs, spread
 from optimize.steps import fingerprint, remembered
 
@@ -105,7 +106,8 @@ def detector_accuracy(detector: PlateDetector, frames: Sequence[FrameResult]) ->
 def open_detector(folder: Path) -> PlateDetector:
     """A detector that gives all detections that an average precision is taken over."""
     threshold = manifests.load(folder).detector_decode.score_threshold
-    return PlateDetector(folder, min_score=min(metrics.SCORES[0], threshold))
+    lowest = min(metrics.SCORES[0], threshold)
+    return PlateDetector(folder, min_score=lowest, load=open_network)
 
 
 def evaluate(folder: Path, pictures: Sequence[Sample]) -> Accuracy:
@@ -117,7 +119,7 @@ def evaluate(folder: Path, pictures: Sequence[Sample]) -> Accuracy:
             FrameResult(sample=sample, detections=detector.predict(load_image(sample.path)))
             for sample in pictures
         ])
-    reader = PlateReader(folder)
+    reader = PlateReader(folder, load=open_network)
     texts = [reader.predict(plate)[0].text for plate in network_inputs(manifest, pictures)]
     return Accuracy(hits=bits(
         text == sample.plates[0].text for text, sample in zip(texts, pictures, strict=True)
@@ -145,8 +147,10 @@ def evaluate_at(folder: Path, out: Path, judging: Judging) -> Accuracy:
 
 
 def code_hash() -> str:
-    """SHA-256 of the code that an accuracy depends on: the runtime's and this module's."""
-    files = (*(Path(metrics.__file__).with_name(f"{name}.py") for name in _RUNTIME), Path(__file__))
+    """SHA-256 of the code that an accuracy depends on: the runtime's, this module's and that of
+    :mod:`optimize.networks`."""
+    runtime = (Path(metrics.__file__).with_name(f"{name}.py") for name in _RUNTIME)
+    files = (*runtime, Path(networks.__file__), Path(__file__))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -164,7 +168,7 @@ def time_networks(
 ) -> list[Latency]:
     """Time ``runs`` inferences of each model, taking turns on the same pictures: A B, A B, and
     after each pass over the pictures with another one first."""
-    engines = [Engine(folder, threads=threads) for folder in folders]
+    engines = [open_network(folder, threads=threads) for folder in folders]
     chosen = spread(pictures, PICTURES)
     inputs = [list(network_inputs(engine.manifest, chosen)) for engine in engines]
 

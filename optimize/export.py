@@ -107,7 +107,8 @@ def trained_manifest(weights: Weights, path: Path, size: tuple[int, int]) -> Man
     """The manifest of the trained weights themselves, the first ancestor of every model."""
     common: dict[str, Any] = {
         "version": alpr_edge.__version__, "licence": _LICENCE, "created": manifests.now(),
-        "step": "train", "precision": "FP32", "files": {path.name: weights.sha256},
+        "step": weights.notes.get("made_by", "train"), "precision": "FP32",
+        "files": {path.name: weights.sha256},
         "tools": {"commit": str(weights.notes.get("commit", "unknown"))},
         "trained_on": tuple(weights.notes.get("trained_on", ())),
         "metrics": tuple(

@@ -1,9 +1,10 @@
 """Every variant measured the same way: size, accuracy on dev, latency, and the drop against a root.
 
-A *variant* is a model folder ``OUT/NAME/TASK`` made by a chain of steps. Accuracy and latency are
-measured in processes capped to the target. Accuracies are kept for the same model, target and
-pictures; latencies are taken anew when any variant changed, because only those of one run, where
-the models take turns, compare.
+A *variant* is a model folder ``OUT/NAME/TASK`` made by a chain of steps: an IR, or what the root
+was made from, the checkpoint and the ONNX file. Accuracy and latency are measured in processes
+capped to the target. Accuracies are kept for the same model, target and pictures; latencies are
+taken anew when any variant changed, because only those of one run, where the models take turns,
+compare.
 """
 
 from __future__ import annotations
@@ -20,16 +21,37 @@ from alpr_edge.engine import runtime_version
 from alpr_edge.errors import UsageError
 from alpr_edge.manifest import MODEL_XML, Manifest, Metric
 from optimize.capped import run_capped, verified
-from optimize.count import count
+from optimize.count import Counts, count
 from optimize.evaluate import Accuracy, Judging, Latency, code_hash, evaluate_at
-from optimize.report import PICK, REPORT, Drop, Measured, Variant, drop, load_report
-from optimize.steps import fingerprint, model_bytes, remembered, write_json
+from optimize.networks import Kind, kind_of
+from optimize.report import (
+    ONNX,
+    PICK,
+    REPORT,
+    TORCH,
+    UNTRAINED,
+    Drop,
+    Measured,
+    Variant,
+    drop,
+    load_report,
+    with_entry,
+)
+from optimize.steps import fingerprint, remembered, write_json
+
+Made = dict[str, tuple[Path, Manifest]]
+"""Variants by name, the root first."""
 
 
 def find_variants(out: Path, task: str) -> list[Path]:
-    """All variants of one task under ``out``, by name, but for picks and half-made ones."""
-    folders = [path.parent for path in sorted(out.rglob(f"{task}/{MODEL_XML}"))]
-    return [folder for folder in folders if variant_name(folder, out).split("/")[-1] != PICK]
+    """All variants of one task under ``out``: the root's checkpoint and ONNX, then the IRs by name,
+    but for picks and half-made ones."""
+    above = [out / name / task for name in (TORCH, ONNX)]
+    irs = [path.parent for path in sorted(out.rglob(f"{task}/{MODEL_XML}"))]
+    return [
+        *(folder for folder in above if (folder / manifests.FILENAME).is_file()),
+        *(folder for folder in irs if variant_name(folder, out).split("/")[-1] != PICK),
+    ]
 
 
 def variant_name(folder: Path, out: Path) -> str:
@@ -46,27 +68,28 @@ def variant_name(folder: Path, out: Path) -> str:
 
 def measure(
     folders: Sequence[Path], out: Path, judging: Judging, *, threads: int = 2, runs: int = 200,
-    report: Path | None = None,
+    report: Path | None = None, latency_only: bool = False,
 ) -> Measured:
     """Measure variants of one task, the root first; write ``out/report.json`` and the figures into
-    each variant's manifest, or, where another ``report`` is named, that file alone.
+    each variant's manifest, or, where another ``report`` is named, that file alone. With
+    ``latency_only``, and of what was never trained, no accuracy is measured.
 
     Raises:
-        UsageError: folders of several tasks or of one name, a report of another split, or a target
-            that this CPU cannot execute.
+        UsageError: folders of several tasks or of one name, a root that is no trained IR, a report
+            of another split, or a target that this CPU cannot execute.
         DataError: there is nothing to judge on. ModelError: a folder is no intact model.
         StepFailedError: a child process failed. OutputError: the report cannot be written.
     """
     made = _loaded(folders, out)
-    task = next(iter(made.values()))[1].task
+    task = _root(made)[1].task
     path = report or out / REPORT
     told = load_report(path, judging.split)
     onednn = verified(judging.target)
-    accuracies = []
-    for number, (name, (folder, _)) in enumerate(made.items(), 1):
-        _tell(f"accuracy of {name} {task} ({number}/{len(made)})")
-        accuracies.append(evaluate_at(folder, out, judging))
-    _tell(f"latency of {len(made)} {task} variants")
+    accuracies = [
+        None if latency_only or _first_step(made[name][1]) == UNTRAINED
+        else _accuracy(name, made, out, judging) for name in made
+    ]
+    _tell(f"latency of {len(made)} {task} variants at {judging.target}")
     times = _latencies(made, out, judging, threads, runs)
     latencies = [Latency(**latency) for latency in times.pop("latencies")]
     measured = Measured(
@@ -78,22 +101,26 @@ def measure(
             for name, accuracy, latency in zip(made, accuracies, latencies, strict=True)
         ),
     )
-    told["measured"] = [
-        entry for entry in told["measured"]
-        if (entry["target"], entry["task"]) != (measured.target, task)
-    ] + [measured.to_json()]
-    write_json(path, told)
+    write_json(path, with_entry(told, measured))
     if report is None:
         for variant in measured.variants:
             _write_metrics(made[variant.name][0], variant, measured, judging.split)
     return measured
 
 
+def _accuracy(name: str, made: Made, out: Path, judging: Judging) -> Accuracy:
+    folder, manifest = made[name]
+    number = list(made).index(name) + 1
+    _tell(f"accuracy of {name} {manifest.task} at {judging.target} ({number}/{len(made)})")
+    return evaluate_at(folder, out, judging)
+
+
+def _first_step(manifest: Manifest) -> str:
+    return (manifest, *manifest.ancestors)[-1].step
+
+
 def _tell(work: str) -> None:
     print(f"  {work} ...", file=sys.stderr, flush=True)
-
-
-Made = dict[str, tuple[Path, Manifest]]
 
 
 def _loaded(folders: Sequence[Path], out: Path) -> Made:
@@ -104,7 +131,16 @@ def _loaded(folders: Sequence[Path], out: Path) -> Made:
             f"{len(folders)} folders of tasks {sorted(tasks)} named {', '.join(made) or 'none'}; "
             "allowed: one task, names that differ"
         )
+    folder, root = _root(made)
+    if kind_of(root) != Kind.OPENVINO or _first_step(root) == UNTRAINED:
+        raise UsageError(
+            f"{folder} is named first, so that drops are told against it; allowed: a trained IR"
+        )
     return made
+
+
+def _root(made: Made) -> tuple[Path, Manifest]:
+    return next(iter(made.values()))
 
 
 def _latencies(
@@ -112,31 +148,70 @@ def _latencies(
 ) -> dict[str, Any]:
     """The last latencies where they are of the same variants and conditions."""
     models = [fingerprint(manifest) for _, manifest in made.values()]
-    task = next(iter(made.values()))[1].task
+    task = _root(made)[1].task
     inputs = {"models": models, "target": judging.target, "threads": threads, "runs": runs,
               "pictures": judging.digest(task), "cpu": cpu_name(), "code": code_hash(),
               "openvino": runtime_version()}
     note = out / "steps" / f"latency-{judging.target}-{judging.split}-{task}.json"
-    found: dict[str, Any] = remembered(note, inputs, lambda: run_capped(
-        "time", judging.target, folders=[str(folder.resolve()) for folder, _ in made.values()],
-        data=judging.data, split=judging.split, threads=threads, runs=runs,
-    ))
+    found: dict[str, Any] = remembered(
+        note, inputs, lambda: _take_times(made, judging, threads, runs)
+    )
     return found
 
 
-def _variant(name: str, made: Made, accuracy: Accuracy, latency: Latency) -> Variant:
+def _take_times(made: Made, judging: Judging, threads: int, runs: int) -> dict[str, Any]:
+    """One process for all IRs, which take turns, and one for each other variant: the threads of
+    PyTorch and ONNX Runtime wait for work by spinning, which would slow whoever is next."""
+    together = [name for name, (_, m) in made.items() if kind_of(m) == Kind.OPENVINO]
+    groups = [together, *([name] for name in made if name not in together)]
+    parts = [
+        run_capped(
+            "time", judging.target, folders=[str(made[name][0].resolve()) for name in group],
+            data=judging.data, split=judging.split, threads=threads, runs=runs,
+        ) for group in groups
+    ]
+    taken = {
+        name: latency for group, part in zip(groups, parts, strict=True)
+        for name, latency in zip(group, part["latencies"], strict=True)
+    }
+    return {
+        "latencies": [taken[name] for name in made],
+        "load_before": parts[0]["load_before"], "load_after": parts[0]["load_after"],
+    }
+
+
+def _variant(
+    name: str, made: Made, accuracy: Accuracy | None, latency: Latency
+) -> Variant:
     folder, manifest = made[name]
-    counts = count(folder)
+    counts = _counts(folder, manifest, made)
     _, height, width, _ = manifest.input.shape
     above = manifest.ancestors[0].files if manifest.ancestors else None
     return Variant(
-        name=name, task=manifest.task, model=fingerprint(manifest),
+        name=name, task=manifest.task, kind=kind_of(manifest), model=fingerprint(manifest),
         steps=tuple(m.step for m in (*reversed(manifest.ancestors), manifest)),
         precision=manifest.precision, height=height, width=width, **dataclasses.asdict(counts),
-        bytes=model_bytes(folder),
+        bytes=sum((folder / file).stat().st_size for file in manifest.files),
         parent=next((other for other, (_, m) in made.items() if m.files == above), None),
         accuracy=accuracy, latency=latency,
     )
+
+
+def _counts(folder: Path, manifest: Manifest, made: Made) -> Counts:
+    """An IR's own counts; for what the root was made from, the root's.
+
+    Raises:
+        UsageError: the root was made from something else.
+    """
+    if kind_of(manifest) == Kind.OPENVINO:
+        return count(folder)
+    root, made_from = _root(made)
+    if manifest.files not in [ancestor.files for ancestor in made_from.ancestors]:
+        raise UsageError(
+            f"{folder} holds another network than the one {root} was made from; run the steps "
+            "again, or remove the older folder"
+        )
+    return count(root)
 
 
 def _write_metrics(folder: Path, variant: Variant, measured: Measured, split: str) -> None:
@@ -147,19 +222,24 @@ def _write_metrics(folder: Path, variant: Variant, measured: Measured, split: st
     manifests.save(dataclasses.replace(manifest, metrics=(*others, *mine)), folder)
 
 
-def _metrics(variant: Variant, lost: Drop, target: str, split: str) -> list[Metric]:
-    rate = variant.rate
-    what = "recall, IoU 0.5" if variant.task == "detector" else "read exactly"
-    values = {
-        "drop in points": lost.hits, "average precision": variant.accuracy.average_precision,
-        "false detections per picture": variant.accuracy.false_per_picture,
+def _metrics(variant: Variant, lost: Drop | None, target: str, split: str) -> list[Metric]:
+    command = f"python -m optimize measure --target {target} --split {split}"
+    common: dict[str, Any] = {"split": split, "command": command, "isa": target}
+    values: dict[str, float | None] = {
         "p50 ms": variant.latency.p50, "p90 ms": variant.latency.p90,
         "parameters": variant.parameters, "GMAC": variant.macs / 1e9,
     }
-    command = f"python -m optimize measure --target {target} --split {split}"
-    common: dict[str, Any] = {"split": split, "command": command, "isa": target}
-    return [
-        Metric(what=what, value=rate.value, k=rate.k, n=rate.n, **common),
-        *(Metric(what=name, value=float(value), **common)
-          for name, value in values.items() if value is not None),
+    metrics = []
+    if (rate := variant.rate) is not None and variant.accuracy is not None:
+        what = "recall, IoU 0.5" if variant.task == "detector" else "read exactly"
+        metrics.append(Metric(what=what, value=rate.value, k=rate.k, n=rate.n, **common))
+        values |= {
+            "average precision": variant.accuracy.average_precision,
+            "false detections per picture": variant.accuracy.false_per_picture,
+        }
+    if lost is not None:
+        values["drop in points"] = lost.hits
+    return metrics + [
+        Metric(what=name, value=float(value), **common)
+        for name, value in values.items() if value is not None
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from alpr_edge import isa
 from optimize.steps import Tolerances
 
+TARGET = "zen2"
 THREADS, RUNS = 2, 200
 FRAME, PLATES = (1080, 1920), 4
 MAX_DROP = 0.5
@@ -26,8 +27,17 @@ def add_out(command: argparse.ArgumentParser) -> None:
     """The folder of all variants, and the target."""
     command.add_argument("--out", type=Path, required=True, help="folder of the models")
     command.add_argument(
-        "--target", "--isa", default="zen2", choices=isa.ISAS,
+        "--target", "--isa", default=TARGET, choices=isa.ISAS,
         help="the CPU that models are judged and timed for (%(default)s)",
+    )
+
+
+def add_targets(command: argparse.ArgumentParser) -> None:
+    """The folder of all variants, and any number of targets."""
+    command.add_argument("--out", type=Path, required=True, help="folder of the models")
+    command.add_argument(
+        "--target", action="append", dest="targets", choices=isa.ISAS,
+        help=f"a CPU that models are judged and timed for; again for more ({TARGET})",
     )
 
 
@@ -70,8 +80,9 @@ def add_quantize(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--bias-correction", choices=("fast", "full", "none"), help=only[2:])
     command.add_argument(
-        "--matmuls", action="store_true",
-        help=f"quantize matrix products too: faster with VNNI, slower on AVX2{only}",
+        "--matmuls", choices=("fp32", "int8", "convolutions"),
+        help="matrix products: not quantized, quantized (pays with VNNI), or as convolutions "
+             f"quantized (pays on AVX2 too; not for qat){only}",
     )
 
 
@@ -117,11 +128,35 @@ def add_tolerances(command: argparse.ArgumentParser) -> None:
     )
 
 
+def tolerances(given: argparse.Namespace) -> Tolerances:
+    """Of what :func:`add_tolerances` parsed."""
+    return Tolerances(agreement=given.min_agreement, corners=given.max_corner_shift)
+
+
+def add_measure(command: argparse.ArgumentParser) -> None:
+    """What is measured, and where to."""
+    command.add_argument(
+        "source", metavar="VARIANT_DIR", type=Path, nargs="*",
+        help="folders OUT/NAME/TASK, the one that drops are told against first (default: all)",
+    )
+    command.add_argument("--split", default="dev", choices=("dev", "val"), help="(%(default)s)")
+    command.add_argument(
+        "--latency-only", action="store_true", help="no accuracy; nothing can be picked then"
+    )
+    command.add_argument(
+        "--untrained", action="append", default=[], metavar="SIZE",
+        help="a size of python -m training reader to measure with random weights: time and size "
+             "only; again for more",
+    )
+    command.add_argument(
+        "--report", type=Path, metavar="FILE", help="another report than OUT/report.json"
+    )
+
+
 def add_one_graph(command: argparse.ArgumentParser) -> None:
     """The two checkpoints, and what one graph is made for."""
     for task in ("detector", "reader"):
         command.add_argument(task, type=Path, metavar=f"{task.upper()}_CHECKPOINT")
-    command.add_argument("--out", type=Path, required=True, help="folder of the models")
     command.add_argument(
         "--frame", type=_frame, default=FRAME, metavar="HxW",
         help=f"the camera's height and width (default: {FRAME[0]}x{FRAME[1]})",

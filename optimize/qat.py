@@ -60,10 +60,15 @@ def quantize_aware(
     :func:`training.distill.lessons`.
 
     Raises:
-        UsageError: ``out/fp32`` was made of another checkpoint. ModelError: it is no intact model
-            folder, or the checkpoint is not ours. StepFailedError: see
-            :func:`optimize.quantize.quantize`.
+        UsageError: ``out/fp32`` was made of another checkpoint, or convolutions are asked for in
+            the place of matrix products. ModelError: ``out/fp32`` is no intact model folder, or the
+            checkpoint is not ours. StepFailedError: see :func:`optimize.quantize.quantize`.
     """
+    if config.matmuls == "convolutions":
+        raise UsageError(
+            "qat got --matmuls convolutions; allowed: fp32, int8. The trained network keeps its "
+            "layers: convolutions take their place only in step quantize"
+        )
     weights = deployable(checkpoint)
     source = out / "fp32" / weights.task
     parent = manifests.load(source)
@@ -119,7 +124,7 @@ def simulated(
     arguments = config.arguments()
     scope = nncf.IgnoredScope(
         patterns=[TAILS[task]], validate=False,
-        types=TRANSFORMER if task == "reader" and not config.matmuls else [],
+        types=TRANSFORMER if task == "reader" and config.matmuls == "fp32" else [],
     )
 
     def hook(hooked: nn.Module) -> nn.Module:

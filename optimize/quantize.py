@@ -11,7 +11,7 @@ import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nncf
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from alpr_edge import manifest as manifests
 from alpr_edge.detector import PlateDetector
 from alpr_edge.manifest import MODEL_XML, Manifest
+from optimize import convolutions
 from optimize.compare import check_agreement, check_executed, compare_at
 from optimize.count import in_8_bits
 from optimize.pictures import calibration_pictures, detected_plates, network_inputs
@@ -34,7 +35,14 @@ from optimize.steps import (
     save_ir,
 )
 
-_MATMULS = ["MatMul", "ScaledDotProductAttention"]
+Matmuls = Literal["fp32", "int8", "convolutions"]
+"""What becomes of matrix products, :class:`QuantizeConfig`."""
+_PRODUCTS = ["MatMul", "ScaledDotProductAttention"]
+_BETWEEN = ["Add", "Multiply", "MVN", "Softmax", "ReduceMean"]
+"""What is between the linear layers: in 8 bits it would cost accuracy, and time to convert."""
+_FLOAT_TYPES: dict[Matmuls, list[str]] = {
+    "fp32": _PRODUCTS, "int8": [], "convolutions": _PRODUCTS + _BETWEEN,
+}
 _WEIGHTED = frozenset({"Convolution", "GroupConvolution", "MatMul"})
 BIAS_CORRECTIONS = ("fast", "full", "none")
 FLAT = 4.0
@@ -52,8 +60,9 @@ class QuantizeConfig:
     are added in 32 bits) is right for AVX2.
     ``preset``: activations symmetric (``performance``) or asymmetric (``mixed``); None is NNCF's
     own choice. ``bias_correction``: ``fast``, ``full`` (slow) or ``none``.
-    ``matmuls``: quantize matrix products too. With VNNI that halves a reader's time, on AVX2 its
-    8-bit matrix products are slower than those in FP32.
+    ``matmuls``: matrix products stay in FP32 (``fp32``), or are quantized (``int8``), which pays
+    only with VNNI, or become convolutions where one factor is constant and these are quantized
+    (``convolutions``, :mod:`optimize.convolutions`), which pays on AVX2 too.
     ``target``: where the result is judged. ``limit``: at most so many pictures of each kind.
     ``detector``: folder of the model that cuts the reader's plates out of frames; None calibrates a
     reader on the plate cut-outs alone.
@@ -63,7 +72,7 @@ class QuantizeConfig:
     overflow_fix: str = nncf.OverflowFix.ENABLE.value
     preset: str | None = None
     bias_correction: str = "fast"
-    matmuls: bool = False
+    matmuls: Matmuls = "fp32"
     target: str = "zen2"
     limit: int | None = None
     detector: Path | None = None
@@ -73,7 +82,7 @@ class QuantizeConfig:
         return {
             "preset": None if self.preset is None else nncf.QuantizationPreset(self.preset),
             "fast_bias_correction": self.bias_correction != "full",
-            "model_type": nncf.ModelType.TRANSFORMER if self.matmuls else None,
+            "model_type": nncf.ModelType.TRANSFORMER if self.matmuls == "int8" else None,
             "advanced": nncf.AdvancedQuantizationParameters(
                 overflow_fix=nncf.OverflowFix(self.overflow_fix),
                 disable_bias_correction=self.bias_correction == "none",
@@ -85,7 +94,7 @@ class QuantizeConfig:
         return {
             "overflow_fix": self.overflow_fix, "preset": self.preset or "NNCF's own",
             "bias_correction": self.bias_correction,
-            "matmuls": "INT8" if self.matmuls else "FP32",
+            "matmuls": self.matmuls,
         }
 
 
@@ -124,7 +133,7 @@ def quantized_manifest(
     return manifests.derive(
         parent, step=step, precision="INT8", files=manifests.hash_files(folder),
         tools=manifests.tool_versions("openvino", "nncf") | notes
-        | float_layers(model, notes["matmuls"] == "INT8"),
+        | float_layers(model, notes["matmuls"] == "int8"),
     )
 
 
@@ -153,7 +162,8 @@ def quantize_inputs(parent: Manifest, data: Path, config: QuantizeConfig) -> dic
     return {
         "parent": fingerprint(parent), "pictures": pictures.digest(),
         "config": dataclasses.replace(config, detector=None),
-        "detector": _detector_facts(data, config), "quantize": manifests.hash_file(Path(__file__)),
+        "detector": _detector_facts(data, config),
+        "code": [manifests.hash_file(Path(path)) for path in (__file__, convolutions.__file__)],
         "tools": manifests.tool_versions("openvino", "nncf"),
     }
 
@@ -190,8 +200,10 @@ def calibration_inputs(
 
 
 def quantize_model(model: Any, items: list[NDArray[np.uint8]], config: QuantizeConfig) -> Any:
-    """An INT8 copy of the OpenVINO model ``model``; all of ``items`` are looked at."""
+    """An INT8 copy of the OpenVINO model ``model``, which is prepared; all of ``items`` are looked
+    at."""
     nncf.set_log_level(logging.ERROR)
+    prepare(model, config)
     arguments = config.arguments()
     return nncf.quantize(
         model, nncf.Dataset(items), subset_size=len(items), ignored_scope=ignored(model, config),
@@ -199,10 +211,16 @@ def quantize_model(model: Any, items: list[NDArray[np.uint8]], config: QuantizeC
     )
 
 
+def prepare(model: Any, config: QuantizeConfig) -> None:
+    """Change the OpenVINO model ``model`` into what is then quantized."""
+    if config.matmuls == "convolutions":
+        convolutions.as_convolutions(model, but=tail(model))
+
+
 def ignored(model: Any, config: QuantizeConfig) -> nncf.IgnoredScope:
     """What stays in floating point from the beginning."""
     return nncf.IgnoredScope(
-        names=tail(model), types=[] if config.matmuls else _MATMULS, validate=False
+        names=tail(model), types=_FLOAT_TYPES[config.matmuls], validate=False
     )
 
 

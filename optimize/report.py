@@ -11,21 +11,27 @@ import alpr_edge
 from alpr_edge.errors import UsageError
 from alpr_edge.metrics import Paired, Rate
 from optimize.evaluate import Accuracy, Latency
+from optimize.networks import Kind
 from optimize.steps import read_json
 
-SCHEMA = 1
+SCHEMA = 2
 REPORT = "report.json"
-ROOT, PICK = "fp32", "pick"
-"""Names of the variant that drops are told against, and of the copy of the one picked."""
+ROOT, TORCH, ONNX, PICK = "fp32", "torch", "onnx", "pick"
+"""Names of the variant that drops are told against, of the two that the root was made from, and of
+the copy of the one picked."""
+UNTRAINED = "untrained"
+"""The first step of a network with random weights."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
     """One model and all that was measured of it. ``steps`` are its chain's, oldest first;
-    ``parent`` is the name of the variant it was made from, None where that is not measured."""
+    ``parent`` is the name of the variant it was made from, None where that is not measured;
+    ``accuracy`` is None where only size and latency were asked for, or nothing was trained."""
 
     name: str
     task: str
+    kind: str
     model: str
     steps: tuple[str, ...]
     precision: str
@@ -36,13 +42,20 @@ class Variant:
     macs: int
     bytes: int
     parent: str | None
-    accuracy: Accuracy
+    accuracy: Accuracy | None
     latency: Latency
 
     @property
-    def rate(self) -> Rate:
-        """Plates found, or cut-outs read exactly."""
+    def rate(self) -> Rate | None:
+        """Plates found, or cut-outs read exactly; None where accuracy was not measured."""
+        if self.accuracy is None:
+            return None
         return Rate(self.accuracy.hits.count("1"), len(self.accuracy.hits))
+
+    @property
+    def trained(self) -> bool:
+        """Whether its weights are no random ones."""
+        return self.steps[0] != UNTRAINED
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,8 +75,10 @@ class Drop:
         return max(self.hits, self.average_precision or -math.inf)
 
 
-def drop(root: Variant, variant: Variant) -> Drop:
-    """What ``variant`` lost against ``root``."""
+def drop(root: Variant, variant: Variant) -> Drop | None:
+    """What ``variant`` lost against ``root``; None where not both accuracies were measured."""
+    if root.accuracy is None or variant.accuracy is None:
+        return None
     mine, theirs = ([hit == "1" for hit in v.accuracy.hits] for v in (root, variant))
     paired = Paired.of(mine, theirs)
     low, high = paired.interval()
@@ -73,6 +88,17 @@ def drop(root: Variant, variant: Variant) -> Drop:
         hits=0.0 - 100 * paired.difference, low=-100 * high, high=-100 * low,
         average_precision=lost,
     )
+
+
+def lost(root: Variant, variant: Variant) -> float:
+    """The larger of the drops, in points; infinite where accuracy was not measured."""
+    found = drop(root, variant)
+    return math.inf if found is None else found.worst
+
+
+def speed_up(root: Variant, variant: Variant) -> float:
+    """How many times as fast as the root: of the medians."""
+    return root.latency.p50 / variant.latency.p50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,13 +127,16 @@ class Measured:
         entry = dataclasses.asdict(self)
         names = {variant.name: variant for variant in self.variants}
         for variant, values in zip(self.variants, entry["variants"], strict=True):
-            low, high = variant.rate.interval()
-            values["rate"] = {"k": variant.rate.k, "n": variant.rate.n,
-                              "value": variant.rate.value, "low": low, "high": high}
-            values["drop"] = dataclasses.asdict(drop(self.root, variant))
+            values["rate"] = _rate_json(variant.rate)
+            values["drop"] = _drop_json(drop(self.root, variant))
             if variant.parent in names:
-                values["drop_of_parent"] = dataclasses.asdict(drop(names[variant.parent], variant))
+                values["drop_of_parent"] = _drop_json(drop(names[variant.parent], variant))
         return entry
+
+    @property
+    def deployable(self) -> list[Variant]:
+        """The variants that could be picked: IRs whose accuracy was measured."""
+        return [v for v in self.variants if v.kind == Kind.OPENVINO and v.accuracy is not None]
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Measured:
@@ -115,12 +144,23 @@ class Measured:
         variants = tuple(
             Variant(**(
                 {field.name: values[field.name] for field in dataclasses.fields(Variant)}
-                | {"steps": tuple(values["steps"]), "accuracy": Accuracy(**values["accuracy"]),
-                   "latency": Latency(**values["latency"])}
+                | {"steps": tuple(values["steps"]), "latency": Latency(**values["latency"]),
+                   "accuracy": values["accuracy"] and Accuracy(**values["accuracy"])}
             ))
             for values in entry["variants"]
         )
         return cls(**(entry | {"variants": variants}))
+
+
+def _rate_json(rate: Rate | None) -> dict[str, Any] | None:
+    if rate is None:
+        return None
+    low, high = rate.interval()
+    return {"k": rate.k, "n": rate.n, "value": rate.value, "low": low, "high": high}
+
+
+def _drop_json(lost: Drop | None) -> dict[str, Any] | None:
+    return None if lost is None else dataclasses.asdict(lost)
 
 
 def load_report(path: Path, split: str) -> dict[str, Any]:
@@ -141,9 +181,10 @@ def load_report(path: Path, split: str) -> dict[str, Any]:
     return report
 
 
-def of_target(report: dict[str, Any], target: str, task: str) -> Measured | None:
-    """What the report holds of one task at one target."""
-    for entry in report["measured"]:
-        if (entry["target"], entry["task"]) == (target, task):
-            return Measured.from_json(entry)
-    return None
+def with_entry(report: dict[str, Any], measured: Measured) -> dict[str, Any]:
+    """The report with ``measured`` in place of what it held of that task at that target."""
+    others = [
+        entry for entry in report["measured"]
+        if (entry["target"], entry["task"]) != (measured.target, measured.task)
+    ]
+    return report | {"measured": [*others, measured.to_json()]}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from alpr_edge.errors import OutputError
+from optimize import options as groups
 from optimize.steps import StepResult, Tolerances, read_json, write_json
 
 Figures = Callable[[Path], dict[str, float]]
@@ -90,7 +91,7 @@ def qat_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult]:
     return [quantize_aware(
         checkpoint, options.out, options.data, config, minutes=options.minutes,
         options=_run_options(options), limit=options.limit,
-        tolerances=Tolerances(agreement=options.min_agreement, corners=options.max_corner_shift),
+        tolerances=groups.tolerances(options),
     )]
 
 

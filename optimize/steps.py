@@ -29,6 +29,7 @@ _SOURCES: dict[str, tuple[str, ...]] = {
 }
 _SOURCES["pipeline"] = (
     *_SOURCES["detector"], *_SOURCES["reader"], "optimize/frame_network.py",
+    "optimize/two_routes.py",
     "alpr_edge/geometry.py", "alpr_edge/decode.py",
 )
 

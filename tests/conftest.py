@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,70 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.build_detector(folder / "detector")
     tiny.build_reader(folder / "reader")
     return folder
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of drawn pictures: 8 frames and 8 cut-outs of calib, dev and train."""
+    from drawn import build_data
+    return build_data(tmp_path_factory.mktemp("drawn") / "data", splits=("calib", "dev", "train"))
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Weights of a tiny reader and a tiny detector."""
+    import trained
+    return trained.write_checkpoints(tmp_path_factory.mktemp("checkpoints"))
+
+
+@pytest.fixture(scope="session")
+def command(
+    data: Path, checkpoints: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> list[str]:
+    """The arguments of the run that ``models`` is made by."""
+    import trained
+    return trained.all_of(checkpoints, data, tmp_path_factory.mktemp("out"))
+
+
+@pytest.fixture(scope="session")
+def models(command: list[str]) -> Path:
+    """Everything that `python -m optimize all` writes."""
+    import trained
+    return trained.make_models(command)
+
+
+@pytest.fixture
+def failing(
+    models: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    in_process: list[str],
+) -> Callable[..., str]:
+    """Run one step on the reader, which must fail: what it told. Nothing may be left behind."""
+    from optimize.__main__ import main
+
+    def run(step: str, source: str, *options: str, data: Path = data, code: int = 1) -> str:
+        arguments = [step, str(models / source / "reader"), "--data", str(data), "--out",
+                     str(tmp_path / "out"), "--target", "native", *options]
+        assert main(arguments) == code
+        assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+        assert not list(tmp_path.rglob("*.partial"))
+        return capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Capped works are done in this process; the list names them."""
+    from in_process import work_here
+    return work_here(monkeypatch)
+
+
+@pytest.fixture
+def readers(tmp_path: Path) -> list[Path]:
+    """Variants of ``tmp_path/out``: a root that is always right and one that is always wrong."""
+    import tiny
+    return [tiny.build_reader(tmp_path / "out" / name / "reader", text)
+            for name, text in (("fp32", "A1"), ("wrong", "A2"))]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The work of capped child processes done in this one, where the cap itself is not what is tested.
 
-test_isa.py and test_optimize.py's ``test_the_child_process_is_capped`` test the children.
+test_isa.py and test_compare.py's ``test_the_child_process_is_capped`` test the children.
 """
 
 from __future__ import annotations

@@ -153,6 +153,11 @@ def test_qat_wants_the_checkpoint_that_fp32_was_made_of(root, tmp_path, capsys):
     assert "was not made of" in capsys.readouterr().err
 
 
+def test_qat_makes_no_convolutions(root, capsys):
+    assert run(root, "qat", "reader.safetensors", *TRAINING, "--matmuls", "convolutions") == 2
+    assert "got --matmuls convolutions; allowed: fp32, int8" in capsys.readouterr().err
+
+
 def test_batch_norms_keep_their_statistics():
     from optimize.qat import simulated
 

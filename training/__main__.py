@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from alpr_edge.errors import AlprEdgeError, ExitCode
 from training import commands as of
+from training import data_commands as data
 
 AddOptions = Callable[[argparse.ArgumentParser], None]
 Execute = Callable[[argparse.Namespace], ExitCode | None]
@@ -31,13 +32,13 @@ def parser() -> argparse.ArgumentParser:
     add("distill", "let a pruned network learn from its parent", of.add_distill, of.distill)
     add("lr-find", "sweep the learning rate: curve and suggestion", of.add_lr_find, of.lr_find)
     add("publish", "a run's best weights, fitted on dev, to a file", of.add_publish, of.publish)
-    add("pseudo", "texts for the plates without one, where readers agree", of.add_agree, of.pseudo)
-    add("suspects", "labels likely wrong: readers agree on another", of.add_agree, of.suspects)
-    add("missed", "plates nobody annotated in training frames", of.add_missed, of.missed)
-    add("csv", "a list of some cut-outs of one set, to fine-tune on", of.add_csv, of.csv)
+    add("pseudo", "texts for plates without one, where readers agree", data.add_agree, data.pseudo)
+    add("suspects", "labels likely wrong: readers agree on another", data.add_agree, data.suspects)
+    add("missed", "plates nobody annotated in training frames", data.add_missed, data.missed)
+    add("csv", "a list of some cut-outs of one set, to fine-tune on", data.add_csv, data.csv)
     add("ablate", "short runs of the reader, one thing changed each", of.add_ablate, of.ablate)
-    add("check", "what is wrong with the data, and histograms", of.add_check, of.check)
-    add("sheet", "training samples in one picture, to look at", of.add_sheet, of.sheet)
+    add("check", "what is wrong with the data, and histograms", data.add_check, data.check)
+    add("sheet", "training samples in one picture, to look at", data.add_sheet, data.sheet)
     return root
 
 

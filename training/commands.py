@@ -1,4 +1,4 @@
-"""The commands of ``python -m training``: for each its options and what it calls.
+"""The commands of ``python -m training`` that train: for each its options and what it calls.
 
 Libraries are imported by the command that needs them, so that ``-h`` answers at once.
 """
@@ -9,8 +9,6 @@ import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from alpr_edge.errors import ExitCode
 
 if TYPE_CHECKING:
     from training.options import RunOptions
@@ -200,68 +198,6 @@ def publish(options: argparse.Namespace) -> None:
     print(publish(options.run, options.to, options.data))
 
 
-def add_agree(command: argparse.ArgumentParser) -> None:
-    """Options of ``pseudo`` and ``suspects``."""
-    command.add_argument("--data", type=Path, required=True, help=DATA)
-    command.add_argument(
-        "--weights", type=Path, required=True, action="append",
-        help="a published reader (.safetensors); again for more readers",
-    )
-    command.add_argument(
-        "--out", type=Path, required=True, help="JSON lines to write; a .png goes beside"
-    )
-    command.add_argument(
-        "--least", type=float, default=0.9, help="least confidence (default: 0.9)"
-    )
-
-
-def pseudo(options: argparse.Namespace) -> None:
-    """List pseudo-labels."""
-    from training.pseudo import load_readers, write_pseudo
-
-    write_pseudo(options.data, load_readers(options.weights), options.out, options.least)
-
-
-def suspects(options: argparse.Namespace) -> None:
-    """List suspect labels."""
-    from training.pseudo import load_readers, write_suspects
-
-    write_suspects(options.data, load_readers(options.weights), options.out, options.least)
-
-
-def add_missed(command: argparse.ArgumentParser) -> None:
-    """Options of ``missed``."""
-    command.add_argument("--data", type=Path, required=True, help=DATA)
-    command.add_argument("--weights", type=Path, required=True, help="a detector (.safetensors)")
-    command.add_argument(
-        "--out", type=Path, required=True, help="JSON lines to write; pictures go beside"
-    )
-    command.add_argument("--least", type=float, default=0.5, help="least score (default: 0.5)")
-
-
-def missed(options: argparse.Namespace) -> None:
-    """List what may be plates that nobody annotated."""
-    from training.missed import write_missed
-
-    count = write_missed(options.data, options.weights, options.out, options.least)
-    print(f"{count} detections are listed in {options.out}; keep the lines that are plates")
-
-
-def add_csv(command: argparse.ArgumentParser) -> None:
-    """Options of ``csv``."""
-    command.add_argument("data", type=Path, help=DATA)
-    command.add_argument("--set", required=True, help="the set's name")
-    command.add_argument("--count", type=int, default=200, help="of split train (default: 200)")
-    command.add_argument("--out", type=Path, required=True, help=".csv to write")
-
-
-def csv(options: argparse.Namespace) -> None:
-    """Write a CSV of cut-outs."""
-    from training.csv_list import write_csv
-
-    print(f"{write_csv(options.data, options.set, options.count, options.out)} cut-outs")
-
-
 def add_ablate(command: argparse.ArgumentParser) -> None:
     """Options of ``ablate``."""
     command.add_argument("--data", type=Path, required=True, help=DATA)
@@ -284,37 +220,6 @@ def ablate(options: argparse.Namespace) -> None:
         options.data, options.runs, options.out, minutes=options.minutes, seeds=options.seeds,
         only=options.only, pseudo=options.pseudo, options=run_options(options),
     )))
-
-
-def add_check(command: argparse.ArgumentParser) -> None:
-    """Options of ``check``."""
-    command.add_argument("data", type=Path, help=DATA)
-    command.add_argument("--out", type=Path, metavar="FILE", help="write all findings as JSON")
-
-
-def check(options: argparse.Namespace) -> ExitCode:
-    """Check the data."""
-    from training.check_tables import run
-
-    return run(options.data, options.out)
-
-
-def add_sheet(command: argparse.ArgumentParser) -> None:
-    """Options of ``sheet``."""
-    command.add_argument("--data", type=Path, required=True, help=DATA)
-    command.add_argument("--out", type=Path, required=True, help="picture to write (.png)")
-    command.add_argument("--what", default="reader", choices=("reader", "detector", "rendered"))
-    command.add_argument("--strength", type=float, default=1.0, help="augmentation (default: 1)")
-    command.add_argument("--seed", type=int, default=0)
-
-
-def sheet(options: argparse.Namespace) -> None:
-    """Draw a sheet."""
-    from training.sheet import write_sheet
-
-    write_sheet(
-        options.data, options.out, what=options.what, strength=options.strength, seed=options.seed
-    )
 
 
 def run_options(options: argparse.Namespace) -> RunOptions:

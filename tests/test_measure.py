@@ -1,0 +1,86 @@
+"""Variants measured alike: IRs, and the checkpoint and the ONNX that they were made from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tiny
+
+from alpr_edge import manifest as manifests
+from alpr_edge.data import PlateTruth, Sample, Split
+from alpr_edge.errors import DataError, UsageError
+from alpr_edge.metrics import FrameResult
+from alpr_edge.types import Detection
+from optimize import evaluate, measure, report, select, steps
+from optimize.evaluate import Accuracy, Judging
+
+
+def test_detections_are_counted_at_the_threshold_and_averaged_below_it(tmp_path):
+    detector = evaluate.open_detector(tiny.build_detector(tmp_path / "d"))  # threshold 0.3
+    assert detector.min_score == 0.2
+
+    def plate(x: float) -> tuple:
+        return (x, 0.0, x + 100, 20.0)
+
+    def detection(x: float, confidence: float) -> Detection:
+        corners = ((x, 0.0), (x + 100, 0.0), (x + 100, 20.0), (x, 20.0))
+        return Detection(box=plate(x), corners=corners, confidence=confidence)
+
+    sample = Sample(
+        path=Path("a.png"), dataset="drawn", split=Split.DEV, width=1280, height=720,
+        plates=(PlateTruth(box=plate(0)), PlateTruth(box=plate(300))),
+    )
+    found = [detection(0, 0.9), detection(300, 0.25), detection(900, 0.22)]
+    accuracy = evaluate.detector_accuracy(detector, [FrameResult(sample=sample, detections=found)])
+    assert accuracy == Accuracy(hits="10", average_precision=1.0, false_per_picture=0.0)
+
+
+def test_measured_once_picked_and_copied(readers, data, tmp_path, in_process):
+    out = tmp_path / "out"
+    assert measure.find_variants(out, "reader") == sorted(readers)
+    found = measure.measure(readers, out, Judging(data=data), runs=3)
+    assert [v.accuracy.hits for v in found.variants] == ["1" * 8, "0" * 8]
+    assert in_process == ["evaluate", "evaluate", "time"]
+    assert measure.measure(readers, out, Judging(data=data), runs=3) == found
+    assert len(in_process) == 3  # all kept
+    written = manifests.load(readers[1])
+    assert {(m.what, m.value, m.isa) for m in written.metrics} >= {
+        ("read exactly", 0.0, "zen2"), ("drop in points", 100.0, "zen2")
+    }
+    assert len(written.metrics) == len({m.what for m in written.metrics})
+    [pick] = select.select(out, ["zen2"], 0.5)
+    assert (pick.variant, pick.drop, pick.predicted) == ("fp32", 0.0, False)
+    assert manifests.load(out / "pick" / "reader").files == manifests.load(readers[0]).files
+    assert json.loads((out / "report.json").read_text())["picks"][0]["variant"] == "fp32"
+    assert measure.find_variants(out, "reader") == sorted(readers)  # the pick is none
+
+
+def test_a_changed_model_is_measured_anew(readers, data, tmp_path, in_process):
+    out = tmp_path / "out"
+    measure.measure(readers, out, Judging(data=data), runs=3)
+    shutil.rmtree(readers[1])
+    tiny.build_reader(readers[1], "A1")
+    found = measure.measure(readers, out, Judging(data=data), runs=3)
+    assert [v.accuracy.hits for v in found.variants] == ["1" * 8, "1" * 8]
+    assert in_process == ["evaluate", "evaluate", "time", "evaluate", "time"]
+    shutil.rmtree(readers[0])
+    tiny.build_reader(readers[0], "A3")
+    with pytest.raises(UsageError, match="made anew after it was measured"):
+        select.select(out, ["zen2"], -1.0)
+
+
+def test_wrong_variants_are_refused(readers, data, tmp_path):
+    out, judging = tmp_path / "out", Judging(data=data)
+    detector = tiny.build_detector(out / "fp32" / "detector")
+    with pytest.raises(UsageError, match=r"tasks \['detector', 'reader'\]"):
+        measure.measure([readers[1], detector], out, judging)
+    with pytest.raises(UsageError, match="is not in"):
+        measure.measure(readers, tmp_path / "elsewhere", judging)
+    steps.write_json(out / "report.json", report.load_report(out / "absent", "val"))
+    with pytest.raises(UsageError, match="tells of split val, not dev"):
+        measure.measure(readers, out, judging)
+    with pytest.raises(DataError, match="no annotated plate on 0 plate cut-outs of split val"):
+        Judging(data=data, split="val").pictures("reader")

@@ -1,0 +1,128 @@
+"""Variants compared, picked and made ready to ship."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import tiny
+from reports import GOOD, LOSSY, ROOT, SLOW, measured, variant
+
+from alpr_edge import isa, picks
+from alpr_edge import manifest as manifests
+from alpr_edge.errors import OutputError, UsageError
+from optimize import measure, picking, select, ship, steps
+from optimize.evaluate import Judging
+from optimize.networks import Kind
+
+
+def test_the_front_and_the_pick():
+    found = measured(ROOT, LOSSY, GOOD, SLOW)
+    assert [v.name for v in picking.front(found)] == ["lossy", "good"]
+    assert picking.fastest(found, 0.5).name == "good"
+    assert picking.fastest(found, 20.0).name == "lossy"
+    assert picking.fastest(measured(ROOT, LOSSY), 0.5).name == "fp32"
+
+
+def test_only_irs_with_an_accuracy_are_picked():
+    onnx = variant("onnx", "1111110000", 1.0, 1, kind=Kind.ONNX)
+    quick = variant("quick", "", 1.0, 1, accuracy=None)
+    found = measured(ROOT, onnx, quick)
+    assert [v.name for v in picking.front(found)] == ["fp32"]
+    assert picking.fastest(found, 100.0).name == "fp32"
+
+
+def test_a_target_beyond_this_cpu_is_predicted_only(
+    readers, data, tmp_path, in_process, monkeypatch
+):
+    out = tmp_path / "out"
+    measure.measure(readers, out, Judging(data=data), runs=3)
+    monkeypatch.setattr(isa, "cpu_flags", lambda: frozenset({"avx2", "fma"}))
+    [pick] = select.select(out, ["n100"], 0.5)
+    assert (pick.target, pick.measured_at, pick.predicted) == ("n100", "zen2", True)
+    with pytest.raises(UsageError, match="no variant measured at native"):
+        select.select(out, ["native"], 0.5)
+
+
+def test_a_pick_that_cannot_be_written_leaves_nothing(
+    readers, data, tmp_path, in_process, monkeypatch
+):
+    out = tmp_path / "out"
+    measure.measure(readers, out, Judging(data=data), runs=3)
+
+    def full(source, target):
+        Path(target).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OutputError, match="No space left on device; choose another --out"):
+        select.select(out, ["zen2"], 0.5)
+    assert not list(out.glob("pick*"))
+
+
+def test_classes_of_targets(monkeypatch):
+    assert [ship.class_of(t) for t in ("zen2", "avx2", "avx512")] == ["avx2"] * 3
+    assert [ship.class_of(t) for t in ("n100", "avx512_vnni")] == ["vnni"] * 2
+    for flags, kind in (({"avx2"}, "avx2"), ({"avx2", "avx_vnni"}, "vnni")):
+        monkeypatch.setattr(isa, "cpu_flags", lambda flags=flags: frozenset(flags))
+        assert ship.class_of("native") == kind
+
+
+def pick(name: str, target: str, entry=None) -> picking.Pick:
+    entry = entry or measured(ROOT, LOSSY, GOOD)
+    return picking.Pick.of(
+        entry, next(v for v in entry.variants if v.name == name), target, 0.5, "dev"
+    )
+
+
+def test_a_class_without_a_target_takes_what_cannot_be_wrong():
+    entry = measured(ROOT, LOSSY, GOOD)
+    only = ship.by_class([pick("good", "zen2")], entry)
+    assert (only["vnni"].variant, only["vnni"].predicted) == ("good", True)
+    fast = ship.by_class([pick("lossy", "n100"), pick("good", "avx512_vnni")], entry)
+    assert [fast[kind].variant for kind in ("avx2", "vnni")] == ["fp32", "lossy"]
+    assert fast["avx2"].predicted
+    assert ship.why(pick("lossy", "zen2")) == (
+        "lossy: 4.00 times as fast as fp32 at zen2, +20.00 points lost on dev (at most 0.5)"
+    )
+    assert ship.why(only["vnni"]).endswith("; predicted: not measured at vnni")
+
+
+def test_the_runtime_takes_what_was_picked(readers, data, tmp_path, in_process):
+    """At n100 the wrong reader is allowed; one reader a class, one detector for both."""
+    out = tmp_path / "out"
+    tiny.build_detector(out / "fp32" / "detector")
+    for target in ("zen2", "n100"):
+        judging = Judging(data=data, target=target)
+        measure.measure(readers, out, judging, runs=3)
+        measure.measure([out / "fp32" / "detector"], out, judging, runs=3)
+    select.select(out, ["zen2", "n100"], 0.5)
+    assert sorted(path.name for path in (out / "pick").iterdir()) == [
+        "detector", "picks.json", "reader"
+    ]
+    report = steps.read_json(out / "report.json")
+    for entry in report["measured"]:
+        if (entry["task"], entry["target"]) == ("reader", "n100"):
+            right, wrong = entry["variants"]
+            wrong["accuracy"], wrong["latency"]["p50"] = right["accuracy"], 1e-6
+    steps.write_json(out / "report.json", report)
+    select.select(out, ["zen2", "n100"], 0.5)
+    chosen = picks.load(out / "pick").reader
+    assert (chosen.avx2.folder, chosen.vnni.folder) == ("reader", "reader-vnni")
+    assert "wrong: " in chosen.vnni.why and "at n100" in chosen.vnni.why
+    shipped = manifests.load(out / "pick" / "reader-vnni")
+    assert shipped.files == manifests.load(readers[1]).files
+    variants = picks.variants(out / "pick", "reader")
+    assert [variant.picked_for for variant in variants] == [("avx2",), ("vnni",)]
+
+
+def test_targets_without_accuracy_cannot_be_picked_for(
+    readers, data, tmp_path, in_process
+):
+    out = tmp_path / "out"
+    measure.measure(readers, out, Judging(data=data), runs=3, latency_only=True)
+    assert in_process == ["time"]
+    with pytest.raises(UsageError, match="no variant measured at zen2 with its accuracy"):
+        select.select(out, ["zen2"], 0.5)
+    assert not (out / "pick").exists()

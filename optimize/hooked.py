@@ -14,6 +14,7 @@ from training.detector.model import Detector
 from training.distill import distill, distill_loop
 from training.options import RunOptions
 from training.reader.model import Reader
+from training.selection import EVERYTHING, Selection
 
 os.environ.setdefault("NNCF_EXTENSION_LOAD_TIMEOUT", "0")
 """NNCF compiles its kernels when it first needs them, which may take minutes; 0 is no limit."""
@@ -62,14 +63,14 @@ class Hooked(nn.Module):
 
 def recover(
     student: Hooked, checkpoint: Path, data: Path, run_dir: Path, minutes: float,
-    options: RunOptions, *, limit: int | None = None,
+    options: RunOptions, *, selection: Selection = EVERYTHING,
 ) -> dict[str, float]:
     """Train ``student``, made of ``checkpoint``, with that as its teacher, and give it the weights
     that were best on dev; returns their figures there. Goes on where the run stopped."""
     task = load_weights(checkpoint).task
     distill(
         student, checkpoint, task, data, run_dir, distill_loop(task, minutes), start=checkpoint,
-        limit=limit, options=options,
+        selection=selection, options=options,
     )
     best = load_weights(run_dir / BEST)
     student.load_state_dict(best.state)

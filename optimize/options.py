@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alpr_edge import isa
 from optimize.steps import Tolerances
+from training.commands import add_missed, add_texts
 
 TARGET = "zen2"
 THREADS, RUNS = 2, 200
@@ -92,6 +93,8 @@ def add_training(command: argparse.ArgumentParser) -> None:
         "--minutes", type=float, default=30.0, help="of training, each time (%(default)s)"
     )
     command.add_argument("--train-threads", type=_positive, default=2, help="(%(default)s)")
+    add_texts(command)
+    add_missed(command)
     command.add_argument("--workers", type=int, default=1, help="loader processes (%(default)s)")
 
 

@@ -27,6 +27,7 @@ from training.detector.model import Detector, DetectorConfig
 from training.distill import kept_notes, lessons, lineage
 from training.networks import build
 from training.reader.model import Reader, ReaderConfig
+from training.selection import Selection
 
 BATCHES = 16
 """Training batches that units are judged on."""
@@ -81,7 +82,7 @@ def prune(
 
 def judging_batches(task: str, data: Path) -> list[dict[str, Tensor]]:
     """The training batches that units are judged on."""
-    learned = lessons(task, data, seed=0, workers=0, limit=LIMIT)
+    learned = lessons(task, data, seed=0, workers=0, selection=Selection(limit=LIMIT))
     return list(itertools.islice(learned.batches, BATCHES))
 
 

@@ -41,6 +41,7 @@ from training.detector.model import Detector
 from training.networks import build
 from training.options import RunOptions
 from training.reader.model import Reader
+from training.selection import EVERYTHING, Selection
 
 TRANSFORMER = ["linear", "matmul", "__matmul__", "layer_norm", "add", "__add__", "mul",
                "__mul__", "mean"]
@@ -52,12 +53,11 @@ TAILS = {"detector": r"(.*/)?predict/.*", "reader": r"(head|ctc|rows)/.*"}
 
 def quantize_aware(
     checkpoint: Path, out: Path, data: Path, config: QuantizeConfig, *, minutes: float,
-    options: RunOptions, tolerances: Tolerances, limit: int | None = None,
+    options: RunOptions, tolerances: Tolerances, selection: Selection = EVERYTHING,
 ) -> StepResult:
     """Write ``out/NAME/TASK`` from ``checkpoint``, of which ``out/fp32/TASK`` was made, its parent.
 
-    The run is in ``out/runs``; it goes on where it was interrupted. ``limit``: see
-    :func:`training.distill.lessons`.
+    The run is in ``out/runs``; it goes on where it was interrupted.
 
     Raises:
         UsageError: ``out/fp32`` was made of another checkpoint, or convolutions are asked for in
@@ -81,7 +81,7 @@ def quantize_aware(
         student = simulated(build(weights), items, config)
         figures = recover(
             student, checkpoint, data, run_folder(out, config.name, weights.task, inputs), minutes,
-            options, limit=limit,
+            options, selection=selection,
         )
         model = to_openvino(student, parent)
         save_ir(model, folder)

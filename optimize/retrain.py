@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from alpr_edge.errors import OutputError
+from alpr_edge.manifest import hash_file
 from optimize import options as groups
 from optimize.steps import StepResult, Tolerances, read_json, write_json
 
@@ -42,7 +43,7 @@ def prune_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult
 
         def recover(target: Path, start: Path = cut, run_dir: Path = run_dir) -> None:
             run(options.data, run_dir, start=start, teacher=checkpoint, minutes=options.minutes,
-                limit=options.limit, options=_run_options(options))
+                selection=_selection(options), options=_run_options(options))
             shutil.copyfile(run_dir / BEST, target)
 
         current = kept(out / "weights" / f"{task}.safetensors", inputs, recover)
@@ -65,7 +66,7 @@ def sparsify_step(options: argparse.Namespace, checkpoint: Path) -> list[StepRes
             functools.partial(
                 sparsify, checkpoint, ratio, options.data, minutes=options.minutes,
                 run_dir=_run_folder(options, out.name, task, inputs),
-                options=_run_options(options), limit=options.limit,
+                options=_run_options(options), selection=_selection(options),
             ),
         )
         results += deploy(made, out, options, check=functools.partial(check_zeros, ratio=ratio))
@@ -90,7 +91,7 @@ def qat_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult]:
     )
     return [quantize_aware(
         checkpoint, options.out, options.data, config, minutes=options.minutes,
-        options=_run_options(options), limit=options.limit,
+        options=_run_options(options), selection=_selection(options),
         tolerances=groups.tolerances(options),
     )]
 
@@ -145,9 +146,21 @@ def _inputs(options: argparse.Namespace, **more: Any) -> dict[str, Any]:
         name: load_weights(value).sha256 if isinstance(value, Path) else value
         for name, value in more.items()
     }
-    return facts | {
+    lists = {
+        name: hash_file(path) for name in ("pseudo", "drop", "missed")
+        if (path := getattr(options, name)) is not None
+    }
+    return facts | lists | {
         "data": data_hash(options.data), "minutes": options.minutes, "limit": options.limit,
     }
+
+
+def _selection(options: argparse.Namespace) -> Any:
+    from training.selection import Selection
+
+    return Selection(
+        pseudo=options.pseudo, drop=options.drop, missed=options.missed, limit=options.limit
+    )
 
 
 def _run_folder(

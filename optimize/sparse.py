@@ -31,6 +31,7 @@ from training.distill import kept_notes, lineage
 from training.networks import build
 from training.options import RunOptions
 from training.reader.model import Reader
+from training.selection import EVERYTHING, Selection
 
 WEIGHTED = ("Convolution", "GroupConvolution", "MatMul")
 SMALLEST = (64, 64)
@@ -42,7 +43,7 @@ tensor, but for ties and whole numbers."""
 
 def sparsify(
     checkpoint: Path, ratio: float, data: Path, target: Path, run_dir: Path, *, minutes: float,
-    options: RunOptions, limit: int | None = None,
+    options: RunOptions, selection: Selection = EVERYTHING,
 ) -> Path:
     """Write ``checkpoint`` to ``target`` with the share ``ratio`` of each layer's weights zero and
     the others trained for ``minutes``.
@@ -55,7 +56,7 @@ def sparsify(
         raise UsageError(f"ratio {ratio}; allowed: above 0 and below 1, the share of zeros")
     weights = load_weights(checkpoint)
     student = masked(build(weights), ratio)
-    figures = recover(student, checkpoint, data, run_dir, minutes, options, limit=limit)
+    figures = recover(student, checkpoint, data, run_dir, minutes, options, selection=selection)
     save_weights(
         target, task=weights.task, config=student.config, state=folded(student),
         notes=kept_notes(weights) | {

@@ -44,18 +44,31 @@ def add_fast(command: argparse.ArgumentParser) -> None:
     command.add_argument("--fast", action="store_true", help="a part of the data, 10 minutes")
 
 
+def add_texts(command: argparse.ArgumentParser) -> None:
+    """Lists that change which texts a reader learns from."""
+    command.add_argument(
+        "--pseudo", type=Path, help="reader: texts for plates without one, by the command pseudo"
+    )
+    command.add_argument(
+        "--drop", type=Path, help="reader: labels not to learn from, by the command suspects"
+    )
+
+
+def add_missed(command: argparse.ArgumentParser) -> None:
+    """The list that changes what a detector learns from."""
+    command.add_argument(
+        "--missed", type=Path,
+        help="detector: plates nobody annotated, by the command missed: ignored",
+    )
+
+
 def add_reader(command: argparse.ArgumentParser) -> None:
     """Options of ``reader``."""
     add_run(command)
     add_fast(command)
     command.add_argument("--encoder", type=Path, help="weights of a pretrain run")
     command.add_argument("--freeze-encoder", action="store_true", help="only the rest learns")
-    command.add_argument(
-        "--pseudo", type=Path, help="texts for plates without one, by the command pseudo"
-    )
-    command.add_argument(
-        "--drop", type=Path, help="labels not to learn from, by the command suspects"
-    )
+    add_texts(command)
 
 
 def train_reader(options: argparse.Namespace) -> None:
@@ -84,9 +97,7 @@ def add_detector(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--imagenet", type=Path, help="timm's MobileNetV4 weights for the backbone"
     )
-    command.add_argument(
-        "--missed", type=Path, help="plates nobody annotated, by the command missed: ignored"
-    )
+    add_missed(command)
 
 
 def train_detector(options: argparse.Namespace) -> None:
@@ -144,16 +155,20 @@ def add_distill(command: argparse.ArgumentParser) -> None:
         "--teacher", type=Path, required=True, help="weights of the same task to learn from"
     )
     command.add_argument("--minutes", type=float, default=30.0, help="length (default: 30)")
+    add_texts(command)
+    add_missed(command)
     add_options(command)
 
 
 def distill(options: argparse.Namespace) -> None:
     """Distil."""
     from training.distill import run
+    from training.selection import Selection
 
     print(run(
         options.data, options.run, start=options.start, teacher=options.teacher,
         minutes=options.minutes, options=run_options(options),
+        selection=Selection(pseudo=options.pseudo, drop=options.drop, missed=options.missed),
     ))
 
 

@@ -28,13 +28,14 @@ from training.detector.evaluate import frames_of
 from training.detector.loss import quality_focal
 from training.detector.model import parts
 from training.loop import Batch, Evaluate, LoopConfig, seed_everything, train
+from training.missed import read_missed
 from training.networks import build
 from training.options import DEFAULTS, RunOptions
 from training.reader.data import PlateStream, ReaderDataConfig, evaluation_plates, load_plates
 from training.reader.data import batches as plate_batches
 from training.reader.train import evaluator
 from training.render import RenderMaterial
-from training.selection import Selection, select, trained_on
+from training.selection import EVERYTHING, Selection, select, trained_on
 
 Outputs = tuple[Tensor, ...]
 
@@ -152,24 +153,29 @@ class Lessons:
 
 def lessons(
     task: str, data: Path, *, seed: int, workers: int, earlier: tuple[Path, ...] = (),
-    limit: int | None = None,
+    selection: Selection = EVERYTHING,
 ) -> Lessons:
-    """The training pictures of a task and its judge. ``limit``: frames, or plates of each set.
+    """The training pictures of a task and its judge.
 
     Raises:
         DataError: the data cannot be read, or has no picture to learn from or to judge on.
     """
-    notes: dict[str, Any] = {"data_hash": data_hash(data), "limit": limit}
+    notes: dict[str, Any] = {"data_hash": data_hash(data), "limit": selection.limit}
     if task == "detector":
         config = DataConfig()
-        frames = FrameDataset(data, config, seed=seed, limit=limit)
+        frames = FrameDataset(
+            data, config, seed=seed, limit=selection.limit, leave_out=selection.leave_out,
+            missed=read_missed(data, selection.missed),
+        )
         sets = {sample.dataset for sample in frames.samples}
         batches: Iterator[Batch] = frame_batches(frames, workers)
         judge: Evaluate = functools.partial(evaluate_detector, frames=frames_of(data, Split.DEV))
         notes["data_recipe"] = dataclasses.asdict(config)
     else:
         recipe = ReaderDataConfig()
-        items, _ = load_plates(select(data, Selection(limit=limit)).samples, Split.TRAIN)
+        selected = select(data, selection)
+        items, _ = load_plates(selected.samples, Split.TRAIN)
+        notes |= selected.notes
         sets = {item.dataset for item in items}
         stream = PlateStream(items, RenderMaterial.load(data), recipe, seed)
         batches = plate_batches(stream, BATCH, workers)
@@ -195,7 +201,8 @@ def distill_loop(task: str, minutes: float) -> LoopConfig:
 
 def distill(
     student: nn.Module, teacher: Path, task: str, data: Path, run_dir: Path, loop: LoopConfig, *,
-    start: Path, config: DistillConfig | None = None, limit: int | None = None,
+    start: Path, config: DistillConfig | None = None,
+    selection: Selection = EVERYTHING,
     options: RunOptions = DEFAULTS,
 ) -> dict[str, float]:
     """Train ``student``, which began with the weights ``start``; returns the last dev figures.
@@ -215,7 +222,8 @@ def distill(
     )
     seed = loop.seed + (resumed_step(run_dir) if options.resume else 0)
     learned = lessons(
-        task, data, seed=seed, workers=options.workers, earlier=(start, teacher), limit=limit
+        task, data, seed=seed, workers=options.workers, earlier=(start, teacher),
+        selection=selection,
     )
     return train(
         pair, learned.batches, loop, run_dir, learned.evaluate, task=task, options=options,
@@ -243,7 +251,7 @@ def lineage(path: Path, weights: Weights) -> list[dict[str, str]]:
 
 def run(
     data: Path, run_dir: Path, *, start: Path, teacher: Path, minutes: float,
-    limit: int | None = None, options: RunOptions = DEFAULTS,
+    selection: Selection = EVERYTHING, options: RunOptions = DEFAULTS,
 ) -> dict[str, float]:
     """Train the network of ``start``; see :func:`distill`.
 
@@ -255,5 +263,5 @@ def run(
     weights = load_weights(start)
     return distill(
         build(weights), teacher, weights.task, data, run_dir, distill_loop(weights.task, minutes),
-        start=start, limit=limit, options=options,
+        start=start, selection=selection, options=options,
     )

@@ -38,7 +38,10 @@ class Selection:
     leave_out: tuple[str, ...] = ()
     """Sets not learned from at all, with their parts without a text."""
     limit: int | None = None
-    """So many labelled pictures of each set only; its pseudo-labels are a set of their own."""
+    """So many labelled pictures of each set only; its pseudo-labels are a set of their own. Of a
+    detector so many frames."""
+    missed: Path | None = None
+    """A detector's: plates that nobody annotated (:mod:`training.missed`), to be ignored."""
 
 
 EVERYTHING = Selection()

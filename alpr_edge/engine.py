@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ BATCHES = (1, 4)
 """A model with a free batch is compiled for these: with the batch fixed OpenVINO copies less and
 fuses more, which makes a reader on AVX2 1.4 times as fast, and four plates share each weight they
 load (docs/optimize.md)."""
+_LAYER_FACTS = ("layerType", "runtimePrecision", "primitiveType")
 _NO_WORK = ("Input", "Output", "Const")
 
 
@@ -39,6 +41,9 @@ class Engine:
         threads: CPU threads of one inference; None leaves it to OpenVINO.
         cache_dir: where compiled models are kept to start faster; None keeps none.
 
+    ``load_ms`` and ``compile_ms`` tell how long it took to read the model (its hashes checked) and
+    to compile it.
+
     Raises:
         ModelError: the model is missing, corrupt, or not what its manifest says.
         UsageError: ``threads`` is below 1.
@@ -49,6 +54,7 @@ class Engine:
     ) -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}; allowed: 1 or more")
+        begin = time.perf_counter()
         self.folder = Path(folder)
         self.manifest = manifests.load(self.folder)
         properties: dict[str, Any] = {
@@ -64,6 +70,7 @@ class Engine:
         try:
             model = core.read_model(path)
             _check_interface(model, self.manifest, path)
+            loaded = time.perf_counter()
             self._compiled = [
                 core.compile_model(fixed, DEVICE, properties) for fixed in self._fixed(model)
             ]
@@ -77,6 +84,8 @@ class Engine:
             int(compiled.input(0).shape[0]): compiled.create_infer_request()
             for compiled in self._compiled
         }
+        self.load_ms = 1e3 * (loaded - begin)
+        self.compile_ms = 1e3 * (time.perf_counter() - loaded)
 
     def _fixed(self, model: Any) -> Iterator[Any]:
         """The model with each batch that it is to run with."""
@@ -110,12 +119,13 @@ class Engine:
 
     def _run(self, image: NDArray[np.uint8], size: int) -> dict[str, NDArray[np.float32]]:
         """Infer at most ``size`` pictures as a batch of that size."""
-        count = len(image)
+        count, rows = len(image), slice(None)  # a pipeline has a row a plate, not a picture
         if count < size:
             image = np.concatenate([image, np.zeros((size - count, *image.shape[1:]), np.uint8)])
+            rows = slice(count)
         request = self._requests[size]
         request.infer([np.ascontiguousarray(image)], share_inputs=True)
-        return {name: request.get_tensor(name).data[:count].copy() for name in self._names}
+        return {name: request.get_tensor(name).data[rows].copy() for name in self._names}
 
     @property
     def inference_precision(self) -> str:
@@ -143,13 +153,25 @@ class Engine:
         the name. OpenVINO's own kernels (not oneDNN's) take the CPU's ISA whatever the cap."""
         return self._executed("primitiveType")
 
+    def layers_in(self, precision: str) -> list[str]:
+        """Names of the executed layers, for every batch, that run in ``precision`` (``bf16``...)."""
+        return [
+            name for compiled in self._compiled for name, facts in executed_layers(compiled)
+            if facts["runtimePrecision"] == precision
+        ]
+
     def _executed(self, fact: str) -> dict[str, int]:
-        counts: Counter[str] = Counter()
-        for op in self._compiled[0].get_runtime_model().get_ordered_ops():
-            info = op.get_rt_info()
-            if str(info["layerType"].astype(str)) not in _NO_WORK:
-                counts[str(info[fact].astype(str))] += 1
+        counts = Counter(facts[fact] for _, facts in executed_layers(self._compiled[0]))
         return dict(counts.most_common())
+
+
+def executed_layers(compiled: Any) -> Iterator[tuple[str, dict[str, str]]]:
+    """Name and facts of every layer that does work, in the order of execution."""
+    for op in compiled.get_runtime_model().get_ordered_ops():
+        info = op.get_rt_info()
+        facts = {fact: str(info[fact].astype(str)) for fact in _LAYER_FACTS}
+        if facts["layerType"] not in _NO_WORK:
+            yield op.get_friendly_name(), facts
 
 
 def batch_plan(count: int, sizes: tuple[int, ...]) -> list[int]:

@@ -5,8 +5,8 @@ Everything between the two networks, which the runtime does in numpy and OpenCV
 shapes. Rows are taken by ``index_select``, which becomes Gather; ``x[index]`` becomes the slow
 GatherND.
 
-Legend: H, W the frame's height and width, P cells, K plates, T slots, L tokens, C classes, S
-samples a side of a plate's pixel.
+Legend: H, W the frame's height and width, N the detector's best cells, K plates, T slots, L tokens,
+C classes, S samples a side of a plate's pixel.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alpr_edge import decode, geometry
+from alpr_edge import geometry
 from alpr_edge.geometry import PAD_VALUE, PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.manifest import DetectorDecode
 
@@ -58,8 +58,8 @@ class FrameNetwork(nn.Module):
 
         Where there are fewer plates, the last scores are 0 and what belongs to them means nothing.
         """
-        outputs = self.detector(self.letterbox(frame))
-        quads, scores = self.find(*(output[0] for output in outputs))
+        best, boxes, corners, _ = (output[0] for output in self.detector(self.letterbox(frame)))
+        quads, scores = self.find(best, boxes, corners)
         return quads, scores, *self.reader(rectify(frame, quads))
 
 
@@ -127,8 +127,6 @@ def taps(
 class Find(nn.Module):
     """:func:`alpr_edge.decode.select` for the K best plates, and the way back to the frame."""
 
-    points: Tensor
-    strides: Tensor
     scale: Tensor
     limits: Tensor
     whole: Tensor
@@ -138,36 +136,31 @@ class Find(nn.Module):
     ) -> None:
         super().__init__()
         self.count, self.facts = config.plates, facts
-        points, strides = decode.grid(*config.size, facts.strides)
         limits = np.array([config.frame[1], config.frame[0]], np.float32)
         buffers = {
-            "points": points, "strides": strides, "limits": limits,
-            "scale": np.array([mapping.scale_x, mapping.scale_y], np.float32),
+            "limits": limits, "scale": np.array([mapping.scale_x, mapping.scale_y], np.float32),
             "whole": limits * np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32),
         }
         for name, values in buffers.items():
             self.register_buffer(name, torch.from_numpy(values), persistent=False)
 
-    def forward(
-        self, scores: Tensor, distances: Tensor, offsets: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The detector's outputs (P,), (P, 4), (P, 8) to quads (K, 4, 2) in the frame's pixels and
-        scores (K,). Where there is no plate, the score is 0 and the quad the frame's outline."""
-        boxes = decode.decode_boxes(self.points, self.strides, distances)
+    def forward(self, scores: Tensor, boxes: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
+        """The detector's outputs (N,), (N, 4), (N, 4, 2) to quads (K, 4, 2) in the frame's pixels
+        and scores (K,). Where there is no plate, the score is 0 and the quad the frame's outline.
+        """
         low, high = boxes[:, :2], boxes[:, 2:] / self.scale
         inside = (torch.minimum(high, self.limits) > (low / self.scale).clamp(min=0)).all(dim=1)
         possible = inside & (scores >= self.facts.score_threshold)
         chosen, best = greedy(boxes, scores * possible, self.count, self.facts.nms_iou)
-        cells = (t.index_select(0, chosen) for t in (self.points, self.strides, offsets))
-        quads = decode.decode_corners(*cells) / self.scale
+        quads = corners.index_select(0, chosen) / self.scale
         return torch.where(best[:, None, None] > 0, quads, self.whole), best
 
 
 def greedy(boxes: Tensor, scores: Tensor, count: int, iou: float) -> tuple[Tensor, Tensor]:
     """The first ``count`` boxes that greedy non-maximum suppression keeps: their indices (count,)
-    and scores (count,), best first; score 0 where no more is left. Boxes (P, 4), scores (P,) >= 0.
+    and scores (count,), best first; score 0 where no more is left. Boxes (N, 4), scores (N,) >= 0.
 
-    Each turn takes the best and clears its doubles, so no sorting and no limit of candidates.
+    Each turn takes the best and clears its doubles.
     """
     positions = torch.arange(len(scores))
     chosen, best = [], []
@@ -181,7 +174,7 @@ def greedy(boxes: Tensor, scores: Tensor, count: int, iou: float) -> tuple[Tenso
 
 
 def box_iou(box: Tensor, boxes: Tensor) -> Tensor:
-    """Intersection over union of one box (1, 4) with every other (P, 4): (P,)."""
+    """Intersection over union of one box (1, 4) with every other (N, 4): (N,)."""
     low = torch.maximum(box[:, :2], boxes[:, :2])
     high = torch.minimum(box[:, 2:], boxes[:, 2:])
     intersection = (high - low).clamp(min=0).prod(dim=1)
@@ -210,10 +203,15 @@ def rectify(frame: Tensor, quads: Tensor) -> Tensor:
 
 def samples(quads: Tensor) -> tuple[Tensor, Tensor]:
     """For each quad (K, 4, 2) where within a plate's pixel it is sampled, 0..1, the same on both
-    axes, and the samples' shares: both (K, S). A small plate is sampled once, in the middle."""
-    sides = (quads - quads.roll(-1, dims=1)).square().sum(dim=2).sqrt()  # (K, 4)
-    factors = sides / torch.tensor([PLATE_WIDTH, PLATE_HEIGHT, PLATE_WIDTH, PLATE_HEIGHT])
-    needed = (factors.amax(dim=1, keepdim=True) / 1.5).ceil().clamp(1, SAMPLES)  # (K, 1)
+    axes, and the samples' shares: both (K, S). A small plate is sampled once, in the middle.
+
+    The sides are divided before they are summed up: OpenVINO 2026.4 fuses what follows a sum of
+    several quads, and took the vector to divide by along the wrong axis (tests/test_one_graph.py).
+    """
+    sizes = torch.tensor([PLATE_WIDTH, PLATE_HEIGHT, PLATE_WIDTH, PLATE_HEIGHT])
+    sides = (quads - quads.roll(-1, dims=1)) / sizes[:, None]  # (K, 4, 2)
+    factors = sides.square().sum(dim=2).sqrt().amax(dim=1, keepdim=True)  # (K, 1)
+    needed = (factors / 1.5).ceil().clamp(1, SAMPLES)
     numbers = torch.arange(SAMPLES)
     return (torch.minimum(numbers, needed - 1) + 0.5) / needed, (numbers < needed) / needed
 

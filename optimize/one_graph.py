@@ -8,37 +8,42 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import openvino
 
-from alpr_edge import ALPR, geometry, metrics
+from alpr_edge import ALPR
 from alpr_edge import manifest as manifests
-from alpr_edge.data import Sample
+from alpr_edge.data import Sample, Split
 from alpr_edge.engine import Engine
 from alpr_edge.errors import ModelError
-from alpr_edge.images import load_image
-from alpr_edge.manifest import MODEL_BIN, MODEL_XML, InputSpec, Manifest, OutputSpec, PipelineDecode
-from alpr_edge.reader import decode_logits
-from alpr_edge.types import Detection, Plate, Reading
-from optimize.compare import Outputs, check_raw, raw_differences
+from alpr_edge.manifest import (
+    MODEL_BIN,
+    MODEL_XML,
+    AnyTask,
+    InputSpec,
+    Manifest,
+    Metric,
+    OutputSpec,
+    PipelineDecode,
+)
+from optimize.capped import run_capped
+from optimize.compare import check_raw, raw_differences
 from optimize.convert import convert
-from optimize.evaluate import PICTURES, Latency, take_turns
+from optimize.evaluate import Latency
 from optimize.export import deployable, export, run_onnx, run_torch, trained_manifest, write_onnx
 from optimize.frame_network import FrameConfig, FrameNetwork
-from optimize.pictures import Pictures, calibration_pictures, fit, network_inputs, spread
-from optimize.steps import MODEL_ONNX, StepFailedError, StepResult, Tolerances, run_step, save_ir
+from optimize.pictures import Pictures, calibration_pictures, network_inputs
+from optimize.steps import MODEL_ONNX, StepResult, Tolerances, run_step, save_ir
+from optimize.two_routes import check_plates, compare_plates
 from training.networks import build
 
 NAME = "one-graph"
-TASK = "pipeline"
-IOU_SAME = 0.9
-"""Overlap from which both routes found the same plate."""
-FOUND, READ = ("quads", "scores"), ("logits", "ctc", "rows")
-"""Outputs of the detector's part and of the reader's."""
-CARRIED = 10
-"""How many times more the reader's outputs may differ between engines than the detector's: it reads
-on corners whose last bit, 1e-4 pixels, is 0.01 levels of grey at an edge."""
+TASK: AnyTask = "pipeline"
+QUADS = "quads"
+PIXELS = 0.1
+"""How far a corner may differ between engines, in pixels of the frame: a thousandth of a wide
+frame would be two pixels, and another text."""
 TWO_STAGES = "fp32"
 """The folder under OUT of the two-stage pipeline of the same weights."""
 
@@ -90,7 +95,7 @@ def one_graph(
         raw = _compare_raw(network, made, folder, pictures.raw(), tolerances)
         alpr = ALPR(models=out / TWO_STAGES, min_confidence=0)
         same = compare_plates(Engine(folder), alpr, pictures.held_out)
-        check_plates(same, tolerances)
+        check_plates(NAME, same, tolerances)
         return dataclasses.replace(made, parity=raw | same.figures())
 
     inputs = {
@@ -114,7 +119,11 @@ def _compare_raw(
     network: FrameNetwork, made: Manifest, folder: Path, frames: Sequence[Sample],
     tolerances: Tolerances,
 ) -> dict[str, float]:
-    """The greatest difference of any output from ONNX Runtime's, by PyTorch and by OpenVINO."""
+    """How far each output of PyTorch and of OpenVINO is from ONNX Runtime's.
+
+    Raises:
+        StepFailedError: farther than is allowed.
+    """
     inputs = list(network_inputs(made, frames))
     engine = Engine(folder)
     routes = {
@@ -122,18 +131,15 @@ def _compare_raw(
         "openvino": [engine.run(x) for x in inputs],
     }
     by_onnx = run_onnx(folder / MODEL_ONNX, made, inputs)
-    figures = {}
+    fine = dataclasses.replace(tolerances, raw=PIXELS / max(made.input.shape))
+    figures: dict[str, float] = {}
     for route, outputs in routes.items():
-        differences = raw_differences(outputs, by_onnx)
-        for names, allowed in ((FOUND, tolerances), (READ, _looser(tolerances))):
-            chosen = {name: differences[name] for name in names}
-            check_raw(f"{NAME}, {route} and onnxruntime", chosen, allowed)
-        figures[f"raw_{route}"] = max(differences.values())
+        differences = raw_differences(by_onnx, outputs)
+        step = f"{NAME}, {route} beside onnxruntime"
+        check_raw(step, {QUADS: differences[QUADS]}, fine)
+        check_raw(step, differences, tolerances)
+        figures |= {f"{route} {name}": value for name, value in differences.items()}
     return figures
-
-
-def _looser(tolerances: Tolerances) -> Tolerances:
-    return dataclasses.replace(tolerances, raw=CARRIED * tolerances.raw)
 
 
 def pipeline_manifest(detector: Manifest, reader: Manifest, config: FrameConfig) -> Manifest:
@@ -144,8 +150,8 @@ def pipeline_manifest(detector: Manifest, reader: Manifest, config: FrameConfig)
         licence=detector.licence, created=manifests.now(), step=NAME, precision="FP32", files={},
         input=InputSpec(shape=(1, *config.frame, 3), resize="letterbox"),
         outputs=(
-            OutputSpec(name=FOUND[0], axes=(count, "4", "2")),
-            OutputSpec(name=FOUND[1], axes=(count,)),
+            OutputSpec(name=QUADS, axes=(count, "4", "2")),
+            OutputSpec(name="scores", axes=(count,)),
             *(OutputSpec(name=o.name, axes=(count, *o.axes[1:])) for o in reader.outputs),
         ),
         decode=PipelineDecode(detector=detector, reader=reader),
@@ -154,115 +160,33 @@ def pipeline_manifest(detector: Manifest, reader: Manifest, config: FrameConfig)
     )
 
 
-def plates_of(outputs: Outputs, manifest: Manifest) -> list[tuple[Detection, Reading]]:
-    """The plates in the graph's outputs, most certain first; a box is that around the corners."""
-    there = outputs["scores"] > 0
-    quads, scores, logits, ctc, rows = (outputs[o.name][there] for o in manifest.outputs)
-    temperature = manifest.pipeline_decode.reader.reader_decode.temperature
-    readings = decode_logits(logits, ctc, rows.argmax(axis=-1) + 1, temperature)
-    return [
-        (Detection(box=geometry.quad_box(q), corners=geometry.as_quad(q), confidence=s), reading)
-        for q, s, reading in zip(quads, scores.tolist(), readings, strict=True)
-    ]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Same:
-    """What the graph shares with the two stages on ``pictures`` frames.
-
-    ``found`` of the two stages' ``plates`` are there (:data:`IOU_SAME`); ``extra`` the two stages
-    have not. ``sure`` of those found were read at least as certainly as the runtime asks for, and
-    ``texts`` of them have the same text. ``corners`` is the median distance of the
-    corners of those found as a fraction of the plate's width, ``pixels`` the greatest of any corner
-    in pixels of the frame.
-    """
-
-    pictures: int
-    plates: int
-    found: int
-    extra: int
-    sure: int
-    texts: int
-    corners: float
-    pixels: float
-
-    def figures(self) -> dict[str, float]:
-        """All figures, for a manifest."""
-        return {name: float(value) for name, value in dataclasses.asdict(self).items()}
-
-
-def compare_plates(graph: Engine, alpr: ALPR, frames: Sequence[Sample]) -> Same:
-    """The graph beside the two stages' best K plates, on the same frames."""
-    count = int(graph.manifest.outputs[0].axes[0])
-    least = graph.manifest.pipeline_decode.reader.reader_decode.confidence_threshold
-    plates = extra = sure = texts = 0
-    shifts, pixels = [], []
-    for sample in frames:
-        frame = fit(graph.manifest, load_image(sample.path))
-        wanted = alpr.predict(frame)[:count]
-        got = plates_of(graph.run(frame[None]), graph.manifest)
-        found = same_plates([detection for detection, _ in got], wanted)
-        plates += len(wanted)
-        extra += found.count(-1)
-        for (detection, reading), index in zip(got, found, strict=True):
-            if index >= 0:
-                plate = wanted[index]
-                if plate.confidence >= least:  # else noise, which a grey level reads otherwise
-                    sure += 1
-                    texts += reading.text == plate.text
-                shifts.append(metrics.corner_error(detection.corners, plate.corners))
-                moved = np.subtract(detection.corners, plate.corners)
-                pixels.append(float(np.linalg.norm(moved, axis=1).max()))
-    return Same(
-        pictures=len(frames), plates=plates, found=len(shifts), extra=extra, sure=sure,
-        texts=texts, corners=float(np.median(shifts or [0])), pixels=max(pixels, default=0.0),
-    )
-
-
-def same_plates(detections: Sequence[Detection], plates: Sequence[Plate]) -> list[int]:
-    """For each detection the plate whose quad's box it overlaps by :data:`IOU_SAME`, or -1."""
-    return metrics.match(
-        np.array([detection.box for detection in detections]),
-        np.array([detection.confidence for detection in detections]),
-        np.array([geometry.quad_box(plate.corners) for plate in plates]),
-        IOU_SAME,
-    ).tolist()
-
-
-def check_plates(same: Same, tolerances: Tolerances) -> None:
-    """
-    Raises:
-        StepFailedError: too few plates or texts are those of the two stages, or corners moved.
-    """
-    for what, k, n in (
-        ("plates found", same.found, same.plates), ("texts equal", same.texts, same.sure)
-    ):
-        if n == 0 or k / n < tolerances.agreement:
-            raise StepFailedError(
-                f"{NAME}: {k} of {n} {what} on {same.pictures} frames; allowed: at least "
-                f"{tolerances.agreement:.0%} of at least 1. Is the frame's size the camera's?"
-            )
-    if same.corners > tolerances.corners:
-        raise StepFailedError(
-            f"{NAME}: corners moved by {same.corners:.1%} of the plate's width (median); allowed: "
-            f"{tolerances.corners:.1%}. Is the frame's size the camera's?"
-        )
-
-
-def time_both(
-    folder: Path, models: Path, frames: Sequence[Sample], *, threads: int, runs: int
+def time_routes(
+    graph: Path, out: Path, data: Path, *, target: str, threads: int, runs: int,
+    limit: int | None = None,
 ) -> tuple[Latency, Latency]:
-    """Milliseconds from a frame to its texts, taking turns: by the graph in ``folder``, and by the
-    two stages in ``models``, which read only the plates they find."""
-    graph = Engine(folder, threads=threads)
-    alpr = ALPR(models=models, threads=threads, min_confidence=0)
-    chosen = spread(frames, PICTURES)
-    inputs = [fit(graph.manifest, load_image(sample.path)) for sample in chosen]
-    one, two = take_turns(
-        (
-            lambda index: plates_of(graph.run(inputs[index][None]), graph.manifest),
-            lambda index: alpr.predict(inputs[index]),
-        ),
-        len(chosen), runs,
+    """:func:`optimize.two_routes.time_both` at ``target``, the graph beside ``out/fp32``; also
+    written into the graph's manifest, in place of older times at the same target.
+
+    Raises:
+        UsageError: this CPU cannot execute the target. StepFailedError: the child process failed.
+    """
+    found = run_capped(
+        "routes", target, graph=graph, models=out / TWO_STAGES, data=data, limit=limit,
+        threads=threads, runs=runs,
     )
+    one, two = (Latency(**latency) for latency in found["latencies"])
+    made = manifests.load(graph)
+    common: dict[str, Any] = {
+        "split": Split.CALIB.value, "isa": target,
+        "command": f"python -m optimize {NAME} --target {target} --threads {threads}",
+    }
+    times = {
+        "p50 ms": one.p50, "p90 ms": one.p90, "p50 ms of two stages": two.p50,
+        "p90 ms of two stages": two.p90, "load average before": found["load_before"],
+    }
+    metrics = (
+        *(metric for metric in made.metrics if metric.isa != target),
+        *(Metric(what=what, value=value, **common) for what, value in times.items()),
+    )
+    manifests.save(dataclasses.replace(made, metrics=metrics), graph)
     return one, two

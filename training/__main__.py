@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     add("finetune", "teach a reader your own plates, from 200 crops", of.add_finetune, of.finetune)
     add("distill", "let a pruned network learn from its parent", of.add_distill, of.distill)
     add("lr-find", "sweep the learning rate: curve and suggestion", of.add_lr_find, of.lr_find)
+    add("average", "mix a run's weights with its start's", of.add_average, of.average)
     add("publish", "a run's best weights, fitted on dev, to a file", of.add_publish, of.publish)
     add("pseudo", "texts for plates without one, where readers agree", data.add_agree, data.pseudo)
     add("suspects", "labels likely wrong: readers agree on another", data.add_agree, data.suspects)

@@ -199,6 +199,31 @@ def lr_find(options: argparse.Namespace) -> None:
         print("the loss hardly fell: look at the curve, and try more --steps", file=sys.stderr)
 
 
+def add_average(command: argparse.ArgumentParser) -> None:
+    """Options of ``average``."""
+    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--run", type=Path, required=True, help="folder of the run")
+    command.add_argument(
+        "--start", type=Path, required=True, help="weights that the run began with"
+    )
+    command.add_argument(
+        "--shares", type=float, nargs="+", default=[0.25, 0.5, 0.75], metavar="SHARE",
+        help="of the run's latest weights, each judged on dev (0.25 0.5 0.75)",
+    )
+    command.add_argument("--threads", type=int, default=2)
+
+
+def average(options: argparse.Namespace) -> None:
+    """Mix weights."""
+    from training.average import average
+
+    made = average(
+        options.run, options.start, options.data, options.shares, threads=options.threads
+    )
+    print("better than the run's best, and in its place" if made.replaced
+          else "none is better than the run's best, which stays")
+
+
 def add_publish(command: argparse.ArgumentParser) -> None:
     """Options of ``publish``."""
     command.add_argument("--data", type=Path, required=True, help=DATA)

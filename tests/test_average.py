@@ -1,0 +1,87 @@
+"""Averaged weights: by hand, and chosen on dev."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from alpr_edge.errors import ModelError, UsageError
+from training import average as averaging
+from training.__main__ import main
+from training.average import average, mixed
+from training.checkpoint import BEST, LAST, load_weights, save_weights
+from training.reader.model import Reader, ReaderConfig, reader_tiny
+
+
+@pytest.fixture
+def data(tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    picture = np.random.default_rng(0).integers(0, 256, (64, 128, 3), np.uint8)
+    cv2.imwrite(str(root / "a.png"), picture)
+    row = {"image": "a.png", "set": "drawn", "split": "dev", "width": 128, "height": 64}
+    (root / "crops.jsonl").write_text(json.dumps(row | {"text": "AB12"}) + "\n")
+    return root
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    """A run whose latest weights are 3 everywhere, begun with weights of 1."""
+    for name, value in ((BEST, 3.0), (LAST, 3.0), ("start", 1.0)):
+        save(tmp_path / "run" / name, reader_tiny(), value)
+    return tmp_path / "run"
+
+
+def save(path, network: Reader, value: float) -> None:
+    state = {name: torch.full_like(tensor, value) for name, tensor in network.state_dict().items()}
+    save_weights(path, task="reader", config=network.config, state=state,
+                 notes={"step": 7, "dev": {"exact": 0.5}})
+
+
+def test_mixed_by_hand():
+    first = {"w": torch.tensor([1.0, 2.0]), "n": torch.tensor(5)}
+    second = {"w": torch.tensor([3.0, 6.0]), "n": torch.tensor(9)}
+    found = mixed(first, second, 0.25)
+    assert found["w"].tolist() == [1.5, 3.0] and found["n"].item() == 9
+
+
+@pytest.mark.parametrize(("exact", "replaced", "weight"), [
+    ({1.5: 0.6, 2.0: 0.9, 2.5: 0.7}, True, 2.0),  # by the weights' value: shares 0.25, 0.5, 0.75
+    ({1.5: 0.4, 2.0: 0.5, 2.5: 0.3}, False, 3.0),
+])
+def test_the_best_mixture_on_dev_replaces_a_worse_best(
+    run_dir, data, monkeypatch, exact, replaced, weight
+):
+    def judge(network):
+        return {"exact": exact[float(network.head.bias[0].detach())]}
+
+    monkeypatch.setattr(averaging, "judge_of", lambda task, data: judge)
+    made = average(run_dir, run_dir / "start", data, [0.25, 0.5, 0.75], threads=1)
+    assert made.replaced is replaced
+    assert list(made.figures) == [0.25, 0.5, 0.75]
+    best = load_weights(run_dir / BEST)
+    assert best.state["head.bias"][0] == weight
+    assert best.notes["step"] == 7
+    if replaced:
+        assert best.notes["dev"] == {"exact": 0.9} and best.notes["averaged"]["share"] == 0.5
+
+
+def test_the_command_judges_on_dev(run_dir, data, capsys):
+    arguments = ["--data", str(data), "--run", str(run_dir), "--start", str(run_dir / "start")]
+    assert main(["average", *arguments, "--shares", "0.5", "--threads", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "0.5 of the run: exact 0.0000 on dev" in told and "none is better" in told
+
+
+def test_what_cannot_be_averaged_says_why(run_dir, data):
+    with pytest.raises(UsageError, match="allowed: one or more of 0..1"):
+        average(run_dir, run_dir / "start", data, [1.5])
+    other = ReaderConfig(width=16, heads=2, encoder_layers=1, decoder_layers=1, stem=(8, 8, 16))
+    save(run_dir / "other", Reader(other), 1.0)
+    with pytest.raises(ModelError, match="another network"):
+        average(run_dir, run_dir / "other", data, [0.5])

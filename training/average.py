@@ -1,0 +1,98 @@
+"""Average a run's weights with those it began with: often better than either.
+
+Weights that were trained on from others mostly lie in one basin of the loss with them, and on the
+line between the two is a network that keeps what each is good at (Wortsman et al. 2022, "Robust
+fine-tuning of zero-shot models"). Which point of it is chosen on dev.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from alpr_edge.data.sample import Split
+from alpr_edge.errors import ModelError, UsageError
+from training.checkpoint import BEST, LAST, load_weights, save_weights
+from training.detector.evaluate import evaluate, frames_of
+from training.loop import Evaluate
+from training.networks import build
+from training.reader.data import evaluation_plates
+from training.reader.train import evaluator
+
+CHOOSE = {"reader": "exact", "detector": "score"}
+"""The dev figure that a task's recipe chooses by."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Averaged:
+    """Dev figures by the share of the run's latest weights, and whether one of them became the
+    run's best."""
+
+    figures: dict[float, dict[str, float]]
+    replaced: bool
+
+
+def average(
+    run_dir: Path, start: Path, data: Path, shares: Sequence[float], *, threads: int = 2
+) -> Averaged:
+    """Judge, for each of ``shares``, that share of ``run_dir``'s latest weights with the rest from
+    ``start``; the best mixture replaces the run's best weights if it is better on dev.
+
+    Raises:
+        UsageError: a share outside 0..1. ModelError: the two networks differ, or a file is none of
+            ours. DataError: there is no dev picture.
+    """
+    if not shares or not all(0 <= share <= 1 for share in shares):
+        raise UsageError(f"shares {list(shares)}; allowed: one or more of 0..1")
+    torch.set_num_threads(threads)
+    latest, began, best = (load_weights(p) for p in (run_dir / LAST, start, run_dir / BEST))
+    if (latest.task, latest.config) != (began.task, began.config):
+        raise ModelError(f"{start} is another network than that of {run_dir}; give the weights "
+                         "that the run began with")
+    judge, choose = judge_of(latest.task, data), CHOOSE[latest.task]
+    network = build(latest).eval()
+    figures: dict[float, dict[str, float]] = {}
+    for share in shares:
+        network.load_state_dict(mixed(began.state, latest.state, share))
+        figures[share] = dict(judge(network))
+        print(f"{share:g} of the run: {choose} {figures[share][choose]:.4f} on dev", flush=True)
+    chosen = max(shares, key=lambda share: figures[share][choose])
+    better = figures[chosen][choose] > best.notes["dev"][choose]
+    if better:
+        notes: dict[str, Any] = best.notes | {
+            "dev": figures[chosen], "averaged": {"share": chosen, "of": latest.sha256,
+                                                 "with": began.sha256},
+        }
+        save_weights(
+            run_dir / BEST, task=latest.task, config=network.config,
+            state=mixed(began.state, latest.state, chosen), notes=notes,
+        )
+    return Averaged(figures=figures, replaced=better)
+
+
+def mixed(
+    first: Mapping[str, Tensor], second: Mapping[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    """``share`` of the second's tensors and the rest of the first's; whole numbers (counters) are
+    the second's."""
+    return {
+        name: torch.lerp(first[name], tensor, share) if tensor.is_floating_point() else tensor
+        for name, tensor in second.items()
+    }
+
+
+def judge_of(task: str, data: Path) -> Evaluate:
+    """What measures a network of a task on dev.
+
+    Raises:
+        DataError: there is no dev picture.
+    """
+    if task == "reader":
+        return evaluator(evaluation_plates(data, Split.DEV))
+    frames = frames_of(data, Split.DEV)
+    return lambda network: evaluate(network, frames)

@@ -41,7 +41,8 @@ def average(
     run_dir: Path, start: Path, data: Path, shares: Sequence[float], *, threads: int = 2
 ) -> Averaged:
     """Judge, for each of ``shares``, that share of ``run_dir``'s latest weights with the rest from
-    ``start``; the best mixture replaces the run's best weights if it is better on dev.
+    ``start``; the best mixture (of equal ones that with most of the run) replaces the run's best
+    weights if it is better on dev.
 
     Raises:
         UsageError: a share outside 0..1. ModelError: the two networks differ, or a file is none of
@@ -61,7 +62,7 @@ def average(
         network.load_state_dict(mixed(began.state, latest.state, share))
         figures[share] = dict(judge(network))
         print(f"{share:g} of the run: {choose} {figures[share][choose]:.4f} on dev", flush=True)
-    chosen = max(shares, key=lambda share: figures[share][choose])
+    chosen = max(shares, key=lambda share: (figures[share][choose], share))
     better = figures[chosen][choose] > best.notes["dev"][choose]
     if better:
         notes: dict[str, Any] = best.notes | {

@@ -34,12 +34,11 @@ def log_likelihood(log_probabilities: NDArray[np.float64], classes: Sequence[int
     skips = np.zeros(len(states), bool)  # from the character before, over the blank between
     skips[1:2] = True  # the first character may come first
     skips[3::2] = states[3::2] != states[1:-2:2]
+    blocked = np.where(skips, 0.0, _IMPOSSIBLE)
     alpha = np.full(len(states) + 2, _IMPOSSIBLE)  # two impossible states in front
     alpha[1] = 0.0  # before the first token: left of the first blank
     for row in log_probabilities[:, states]:
-        stay, step = alpha[2:], alpha[1:-1]
-        skip = np.where(skips, alpha[:-2], _IMPOSSIBLE)
-        alpha = np.concatenate(
-            [[_IMPOSSIBLE] * 2, np.logaddexp(np.logaddexp(stay, step), skip) + row]
-        )
+        stay, step, skip = alpha[2:], alpha[1:-1], alpha[:-2] + blocked
+        alpha[2:] = np.logaddexp(np.logaddexp(stay, step), skip) + row
+        alpha[1] = _IMPOSSIBLE  # that was the first token
     return float(np.logaddexp.reduce(alpha[-2:]))

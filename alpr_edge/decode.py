@@ -71,13 +71,16 @@ def box_iou(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArra
     """Intersection over union of every box (A, 4) with every other (B, 4): (A, B)."""
     a = np.asarray(boxes, np.float64).reshape(-1, 1, 4)
     b = np.asarray(others, np.float64).reshape(1, -1, 4)
-    low = np.maximum(a[..., :2], b[..., :2])
-    high = np.minimum(a[..., 2:], b[..., 2:])
-    intersection = np.prod(np.clip(high - low, 0, None), axis=-1)
-    area_a = np.prod(np.clip(a[..., 2:] - a[..., :2], 0, None), axis=-1)
-    area_b = np.prod(np.clip(b[..., 2:] - b[..., :2], 0, None), axis=-1)
+    intersection = _area(np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:]))
+    area_a, area_b = (_area(corners[..., :2], corners[..., 2:]) for corners in (a, b))
     union = area_a + area_b - intersection
     return np.asarray(np.divide(intersection, union, out=np.zeros_like(union), where=union > 0))
+
+
+def _area(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of boxes between two corners (..., 2); 0 where they are the wrong way round."""
+    sides = np.maximum(high - low, 0)
+    return np.asarray(sides[..., 0] * sides[..., 1])
 
 
 def nms(boxes: NDArray[np.floating], scores: NDArray[np.floating], iou: float) -> NDArray[np.intp]:
@@ -85,9 +88,11 @@ def nms(boxes: NDArray[np.floating], scores: NDArray[np.floating], iou: float) -
     order = np.argsort(-scores, kind="stable")
     overlaps = box_iou(boxes[order], boxes[order]) > iou
     kept: list[int] = []
+    doubles = np.zeros(len(order), bool)
     for candidate in range(len(order)):
-        if not overlaps[candidate, kept].any():
+        if not doubles[candidate]:
             kept.append(candidate)
+            doubles |= overlaps[candidate]
     return order[kept]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +27,34 @@ class Framed:
     height: int
 
 
-class PlateDetector:
-    """The shipped detector. ``predict`` is ``letterbox``, ``infer`` and ``postprocess`` in a row.
+class StagedDetector(abc.ABC):
+    """A detector of three steps, which :class:`alpr_edge.pipeline.ALPR` runs and stamps one by one.
+
+    Derive from it and a detector of your own is timed like the shipped one. A class that overrides
+    ``predict`` is run by that alone, and all its time counts as ``detect``.
+    """
+
+    @abc.abstractmethod
+    def letterbox(self, image: Image) -> Any:
+        """One BGR uint8 (H, W, 3) picture as the network takes it. What it answers is the caller's:
+        no later call writes on it."""
+
+    @abc.abstractmethod
+    def infer(self, framed: Any) -> Any:
+        """The network's raw outputs."""
+
+    @abc.abstractmethod
+    def postprocess(self, outputs: Any, framed: Any) -> list[Detection]:
+        """Detections in the picture's pixels, most confident first."""
+
+    def predict(self, image: Image) -> list[Detection]:
+        """Find the plates of one BGR uint8 (H, W, 3) picture, most confident first."""
+        framed = self.letterbox(image)
+        return self.postprocess(self.infer(framed), framed)
+
+
+class PlateDetector(StagedDetector):
+    """The shipped detector.
 
     Args:
         folder: model.xml, model.bin and manifest.json of a detector.
@@ -50,11 +78,6 @@ class PlateDetector:
         facts = self.engine.manifest.detector_decode
         self.min_score = facts.score_threshold if min_score is None else min_score
         self._iou = facts.nms_iou
-
-    def predict(self, image: Image) -> list[Detection]:
-        """Find the plates of one BGR uint8 (H, W, 3) picture, most confident first."""
-        framed = self.letterbox(image)
-        return self.postprocess(self.infer(framed), framed)
 
     def letterbox(self, image: Image) -> Framed:
         """The picture scaled into the network's frame."""

@@ -153,11 +153,11 @@ class Engine:
         the name. OpenVINO's own kernels (not oneDNN's) take the CPU's ISA whatever the cap."""
         return self._executed("primitiveType")
 
-    def layers_in(self, precision: str) -> list[str]:
-        """Names of the executed layers, for every batch, that run in ``precision`` (``bf16``...)."""
+    def layers_in(self, *precisions: str) -> list[str]:
+        """Names of the executed layers, of all batches, that run in any of these (``bf16``...)."""
         return [
             name for compiled in self._compiled for name, facts in executed_layers(compiled)
-            if facts["runtimePrecision"] == precision
+            if facts["runtimePrecision"] in precisions
         ]
 
     def _executed(self, fact: str) -> dict[str, int]:

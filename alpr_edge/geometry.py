@@ -46,10 +46,10 @@ def letterbox(image: Image, height: int, width: int) -> tuple[Image, Letterbox]:
     new_width = min(width, max(1, round(source_width * scale)))
     new_height = min(height, max(1, round(source_height * scale)))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    canvas = np.full((height, width, 3), PAD_VALUE, np.uint8)
-    canvas[:new_height, :new_width] = cv2.resize(
-        image, (new_width, new_height), interpolation=interpolation
-    )
+    canvas = np.empty((height, width, 3), np.uint8)
+    canvas[new_height:] = canvas[:, new_width:] = PAD_VALUE
+    covered = canvas[:new_height, :new_width]  # OpenCV writes into it: no second copy
+    cv2.resize(image, (new_width, new_height), dst=covered, interpolation=interpolation)
     mapping = Letterbox(scale_x=new_width / source_width, scale_y=new_height / source_height)
     return canvas, mapping
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alpr_edge._cv2 import cv2
 from alpr_edge.types import Image
@@ -25,13 +26,17 @@ def plate_kind(plate: Image) -> str | None:
     hue, saturation, value = cv2.split(cv2.cvtColor(plate, cv2.COLOR_BGR2HSV))
     coloured = (saturation >= _COLOURED) & (value >= _LIT)
     shares = {
-        kind: float(np.mean(coloured & (hue >= low) & (hue <= high)))
+        kind: _share(coloured & (hue >= low) & (hue <= high))
         for kind, (low, high) in _HUES.items()
     }
     best, second = sorted(shares, key=lambda kind: -shares[kind])[:2]
     if shares[best] >= _SHARE and shares[best] >= _LEAD * shares[second]:
         return best
-    if float(np.mean(coloured)) > _GREY:
+    if _share(coloured) > _GREY:
         return None
     median = float(np.median(value))
     return "black" if median <= _DARK else "white" if median >= _BRIGHT else None
+
+
+def _share(pixels: NDArray[np.bool_]) -> float:
+    return int(np.count_nonzero(pixels)) / pixels.size

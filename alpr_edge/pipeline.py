@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge import alphabet, geometry
-from alpr_edge.detector import PlateDetector
+from alpr_edge.detector import PlateDetector, StagedDetector
 from alpr_edge.draw import draw_plates
 from alpr_edge.errors import UsageError
 from alpr_edge.images import check_image, load_image
@@ -46,7 +46,8 @@ class ALPR:
 
     Args:
         models: a models folder (:mod:`alpr_edge.picks`); None takes the shipped models.
-        detector: any object with ``predict(image) -> list[Detection]`` in place of the shipped one.
+        detector: any object with ``predict(image) -> list[Detection]`` in place of the shipped one;
+            a :class:`~alpr_edge.detector.StagedDetector` has each of its steps timed.
         reader: any object with ``predict(plates) -> list[Reading]`` in place of the shipped one.
         threads: CPU threads of one inference; None leaves it to OpenVINO.
         precision: ``fp32`` takes models that are not quantized, ``int8`` quantized ones, ``auto``
@@ -197,7 +198,7 @@ class _Stopwatch:
         return self._ms | {Stage.TOTAL: (self._last - self._begin) / 1e6}
 
 
-class _OneStepDetector:
+class _OneStepDetector(StagedDetector):
     """A detector that only has ``predict``: all its time counts as ``detect``."""
 
     def __init__(self, detector: DetectorLike) -> None:
@@ -226,8 +227,11 @@ class _OneStepReader:
         return readings
 
 
-def _staged_detector(detector: DetectorLike) -> Any:
-    return detector if type(detector) is PlateDetector else _OneStepDetector(detector)
+def _staged_detector(detector: DetectorLike) -> StagedDetector:
+    if not isinstance(detector, StagedDetector):
+        return _OneStepDetector(detector)
+    own = type(detector).predict is not StagedDetector.predict
+    return _OneStepDetector(detector) if own else detector
 
 
 def _staged_reader(reader: ReaderLike) -> Any:

@@ -7,11 +7,22 @@ import sys
 from collections.abc import Sequence
 
 from alpr_edge.errors import AlprEdgeError, ExitCode
-from benchmarks import accuracy, compare, energy, memory, results, sizes, stages
+from benchmarks import (
+    accuracy,
+    cold,
+    compare,
+    energy,
+    memory,
+    model,
+    report,
+    sizes,
+    stages,
+    throughput,
+)
 
 _COMMANDS = {
-    "accuracy": accuracy, "compare": compare, "energy": energy, "memory": memory,
-    "results": results, "sizes": sizes, "stages": stages,
+    "accuracy": accuracy, "cold": cold, "compare": compare, "energy": energy, "memory": memory,
+    "model": model, "report": report, "sizes": sizes, "stages": stages, "throughput": throughput,
 }
 
 

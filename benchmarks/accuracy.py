@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -35,10 +34,11 @@ from alpr_edge.picks import MODELS
 from alpr_edge.pipeline import ALPR
 from alpr_edge.reader import PlateReader
 from alpr_edge.types import Detection, Image, Plate
-from benchmarks import certainty, isa, machine, plots
+from benchmarks import certainty, isa, plots, record
 from benchmarks.accuracy_tables import show
+from benchmarks.conditions import Conditions
 from benchmarks.corrupt import NAMES, Corruption
-from benchmarks.figures import Figure, Figures, Hits, number
+from benchmarks.figures import Figure, Figures, Hits, number, paired
 from benchmarks.models import folder_name
 
 SCHEMA = 1
@@ -326,12 +326,7 @@ def _entry(models: Sequence[Figure]) -> dict[str, Any]:
     """One figure of every model and, where two can be paired, their difference."""
     entry: dict[str, Any] = {"models": [number(figure) for figure in models]}
     if len(models) == 2 and isinstance(models[0], list) and isinstance(models[1], list):
-        paired = metrics.Paired.of(models[0], models[1])
-        low, high = paired.interval()
-        entry["paired"] = {
-            **dataclasses.asdict(paired), "difference": paired.difference,
-            "low": low, "high": high, "p_value": paired.p_value,
-        }
+        entry["paired"] = paired(models[0], models[1])
     return entry
 
 
@@ -372,25 +367,18 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     code = isa.respawn(options.isa, arguments)
     if code is not None:
         return code
+    before = Conditions.now()
     named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
     models = {folder_name(folder): ALPR(models=folder, min_confidence=0.0) for folder in folders}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("measuring")
-        report = run(
+        content = run(
             options.data, options.split, models, options.limit,
             lambda done, total: progress.update(task, advance=done, total=total), corruption,
         )
-    report |= {"isa": named, "machine": machine.facts()}
-    if options.out:
-        _write(report, options.out)
+    report = record.record("accuracy", arguments, named, before, content)
+    record.save(report, options.out)
     if options.plots:
         plots.write(report, options.plots)
     show(report)
     return ExitCode.OK
-
-
-def _write(report: dict[str, Any], path: Path) -> None:
-    try:
-        path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}; choose another") from error

@@ -1,6 +1,7 @@
 """Two reports of ``stages`` side by side: is the second one slower, beyond the machine's noise?
 
     python -m benchmarks compare before.json after.json
+    python -m benchmarks compare --against NAME=COMMAND    other readers: benchmarks.peers
 
 Run by run, of the same pictures in the same order, the times are divided by the pace that was
 measured beside them, so that a clock that was faster then is no regression now. Exit code 1 says
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge.errors import DataError, ExitCode, UsageError
-from benchmarks import record
+from benchmarks import peers, record
 from benchmarks.statistics import Estimate, paired_ratio
 
 NOISE = 0.03
@@ -141,22 +142,27 @@ def table(found: Sequence[Compared]) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m benchmarks compare``."""
-    parser.add_argument("first", type=Path, metavar="A.json")
-    parser.add_argument("second", type=Path, metavar="B.json")
+    parser.add_argument("reports", type=Path, nargs="*", metavar="REPORT.json", help="two of them")
     parser.add_argument("--anyway", action="store_true",
                         help="compare reports of different machines or settings too")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    peers.add_arguments(parser.add_argument_group("other readers"))
 
 
 def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    """Print the comparison; 1 where a case got slower.
+    """Print the comparison; 1 where a case got slower, or another reader failed.
 
     Raises:
-        UsageError, DataError: see :func:`compare`.
+        UsageError, DataError: see :func:`compare` and :func:`benchmarks.peers.main`.
     """
-    reports = [record.load(path) for path in (options.first, options.second)]
+    if len(options.reports) != (0 if options.against else 2):
+        raise UsageError(f"{len(options.reports)} reports; needed: two to compare, or none and "
+                         "--against NAME=COMMAND")
+    if options.against:
+        return peers.main(options, arguments)
+    reports = [record.load(path) for path in options.reports]
     found = compare(*reports, anyway=options.anyway)
-    for path, report in zip((options.first, options.second), reports, strict=True):
+    for path, report in zip(options.reports, reports, strict=True):
         for reason in report["conditions"]["noise"]:
             print(f"noisy: {path.name}: {reason}")
     if options.json:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
 from alpr_edge.confidence import DistinctRate
-from alpr_edge.metrics import Rate, Ratio, Spread
+from alpr_edge.metrics import Paired, Rate, Ratio, Spread
 
 Hits = list[bool]
 Figure = Hits | Rate | Ratio | DistinctRate | Spread | float
@@ -28,3 +29,14 @@ def number(figure: Figure) -> dict[str, Any]:
         extra = {"k": int(k) if k == int(k) else k, "n": figure.n}
     known = {"value": figure.value, "low": low, "high": high}
     return extra | {key: value for key, value in known.items() if math.isfinite(value)}
+
+
+def paired(first: Hits, second: Hits) -> dict[str, Any]:
+    """Two hit lists over the same items: who was right where, and the second's rate less the
+    first's with its 95 % interval."""
+    counts = Paired.of(first, second)
+    low, high = counts.interval()
+    return {
+        **dataclasses.asdict(counts), "difference": counts.difference, "low": low, "high": high,
+        "p_value": counts.p_value,
+    }

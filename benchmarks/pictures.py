@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from alpr_edge.data import Split, read
 from alpr_edge.data.folders import pictures_in
@@ -12,6 +14,8 @@ DEMO = Path(__file__).parent.parent / "docs" / "demo"
 """The pictures of the repository, used where no data folder is given."""
 MOST = 64
 """At most so many take turns."""
+
+Item = TypeVar("Item")
 
 
 def picture_files(data: Path | None) -> list[Path]:
@@ -28,5 +32,10 @@ def picture_files(data: Path | None) -> list[Path]:
         missing = f"{data} has no frame of split {Split.VAL}"
     if not files:
         raise DataError(missing)
-    count = min(MOST, len(files))
-    return [files[i * len(files) // count] for i in range(count)]
+    return spread(files, MOST)
+
+
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """At most ``most`` of the items, evenly spread."""
+    count = min(most, len(items))
+    return [items[i * len(items) // count] for i in range(count)]

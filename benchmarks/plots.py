@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def check() -> None:
+def check(option: str = "--plots") -> None:
     """Whether plots can be made.
 
     Raises:
         UsageError: matplotlib is not installed.
     """
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError("--plots needs matplotlib; run: pip install 'alpr-edge[bench]'")
+        raise UsageError(f"{option} needs matplotlib; run: pip install 'alpr-edge[bench]'")
 
 
 def write(report: Mapping[str, Any], folder: Path) -> list[Path]:

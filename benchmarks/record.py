@@ -69,10 +69,19 @@ def save(report: Mapping[str, Any], path: Path | None) -> None:
     Raises:
         OutputError: it cannot be written.
     """
+    write(json.dumps(report, indent=1, ensure_ascii=False), path)
+
+
+def write(text: str, path: Path | None) -> None:
+    """Write a text and a line's end; nothing without a path.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     if path is None:
         return
     try:
-        path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        path.write_text(text + "\n", "utf-8")
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}; choose another") from error
 

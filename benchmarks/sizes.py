@@ -11,8 +11,8 @@ as many false detections as the others: a larger input sees more of everything. 
 from __future__ import annotations
 
 import argparse
-import json
 import math
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,14 @@ from alpr_edge.detector import PlateDetector
 from alpr_edge.errors import ExitCode
 from alpr_edge.images import load_image
 from alpr_edge.metrics import FrameResult, Rate
-from alpr_edge.pipeline import ALPR
-from benchmarks import isa, machine
+from benchmarks import isa, machine, record
 from benchmarks.accuracy import WIDE_PLATE, load
-from benchmarks.stages import NullReader, load_scenes
+from benchmarks.cases import Case, Contestant, NullReader
+from benchmarks.conditions import Conditions
+from benchmarks.harness import measure
+from benchmarks.scenes import make_scenes
 
 RUNS = 100
-WARM_UP = 5
 
 
 def recalls(data: Path, split: str, detectors: Sequence[PlateDetector]) -> list[dict[str, Any]]:
@@ -76,15 +77,12 @@ def _rate(rate: Rate) -> dict[str, Any]:
 
 def times(detectors: Sequence[PlateDetector], data: Path) -> list[float]:
     """Median milliseconds of letterbox + detect + postprocess, the detectors taking turns."""
-    scenes = load_scenes(data)
-    pipelines = [ALPR(detector=detector, reader=NullReader()) for detector in detectors]
-    taken: list[list[float]] = [[] for _ in pipelines]
-    for run in range(-WARM_UP, RUNS):
-        for pipeline, ms in zip(pipelines, taken, strict=True):
-            result = pipeline.run(scenes[run % len(scenes)].frame)
-            if run >= 0:
-                ms.append(detection_ms(result.ms))
-    return [float(np.median(ms)) for ms in taken]
+    contestants = [Contestant(detector, NullReader()) for detector in detectors]
+    case = Case("1080p", 0)
+    with tempfile.TemporaryDirectory() as folder:
+        scenes = make_scenes(data, [case.frame], Path(folder), detectors[0].predict)
+        taken = measure(contestants, scenes, [case], RUNS).taken
+    return [float(np.median([detection_ms(ms) for ms in runs[case]])) for runs in taken]
 
 
 def markdown(rows: Sequence[dict[str, Any]], facts: str) -> str:
@@ -121,6 +119,8 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     code = isa.respawn(options.isa, arguments)
     if code is not None:
         return code
+    before = Conditions.now()
+    named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
     detectors = [
         PlateDetector(folder, threads=options.threads, min_score=metrics.SCORES[0])
         for folder in options.detectors
@@ -131,12 +131,12 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         one["input"] = f"{height}x{width}"
         one["ms"] = ms
     facts = (
-        f"{machine.facts()['cpu']}, isa {isa.verify_isa(options.isa)}, {options.threads} threads; "
+        f"{machine.facts()['cpu']}, isa {named['onednn']}, {options.threads} threads; "
         f"recall at IoU > {metrics.IOU_FOUND:g} on {options.split} at "
         f"{metrics.FALSE_PER_PICTURE:g} false detections per picture, plate width in a "
         f"{metrics.FRAME_WIDTH}-pixel frame; FP32."
     )
     print(markdown(rows, facts))
-    if options.out:
-        options.out.write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n", "utf-8")
+    content = {"threads": options.threads, "split": options.split, "facts": facts, "rows": rows}
+    record.save(record.record("sizes", arguments, named, before, content), options.out)
     return ExitCode.OK

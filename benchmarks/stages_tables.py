@@ -5,66 +5,89 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from alpr_edge.cpu import BUSY
+from alpr_edge.stages import DETECTION_STAGES, READING_STAGES, Stage
+from benchmarks.cases import JUDGED
+from benchmarks.isa import CAPS
 
-_TITLES = {"detection": "detection", "reading": "reading, 1 plate"}
+_PERCENTILES = ("p50", "p90", "p95", "p99", "max")
 
 
 def markdown(report: Mapping[str, Any]) -> str:
-    """The whole report: machine, one table of times, what was executed, the verdicts."""
-    lines = [*_machine(report), "", *_times(report), ""]
+    """The whole report: machine, the stages of one case, all cases, what was executed, verdicts."""
+    lines = [*_machine(report), "", *_stages(report), "", *_cases(report), ""]
     for model in report["models"]:
-        lines += [f"- `{model['folder']}`: {model['verdict']['text']}"]
+        verdict = model["verdict"]
+        lines += [f"- `{model['folder']}`: {verdict['text'] if verdict else f'no {JUDGED}'}"]
         for network in ("detector", "reader"):
-            beyond = _beyond_cap(model[network]) if report["isa"]["asked"] == "avx2" else ""
-            lines.append(f"  - {network}: {_network(model[network])}{beyond}")
+            told = _network(model[network]) + _beyond_cap(model[network], report["isa"]["asked"])
+            lines.append(f"  - {network}: {told}")
     return "\n".join(lines)
 
 
 def _machine(report: Mapping[str, Any]) -> list[str]:
-    machine, isa = report["machine"], report["isa"]
-    width, height = report["frame"]
-    lines = [
+    machine, isa, harness = report["machine"], report["isa"], report["harness"]
+    cores = ", ".join(map(str, report["pinned"])) if report["pinned"] else "all"
+    sizes = ", ".join(f"{frame} {w} x {h}" for frame, (w, h) in report["frames"].items())
+    noise = [f"noisy: {reason}  " for reason in report["conditions"]["noise"]]
+    return [
+        *noise,
         f"{machine['cpu']}, {machine['usable_cores'] or machine['cores']} cores, "
-        f"{report['threads']} threads, ISA {isa['asked']} (oneDNN: {isa['onednn']}), "
-        f"OpenVINO {machine['openvino']}, alpr-edge {machine['alpr_edge']}, {report['date'][:10]}.",
-        f"{report['runs']} runs over {len(report['scenes'])} {report['pictures']} of "
-        f"{width} x {height}, models taking turns; harness alone {report['harness_ms']:.2f} ms; "
-        f"load average {report['load_before']:.2f} before, {report['load_after']:.2f} after.",
+        f"{report['threads']} threads on {cores} of them, ISA {isa['asked']} (oneDNN: "
+        f"{isa['onednn']}), OpenVINO {machine['openvino']}, alpr-edge {machine['alpr_edge']}, "
+        f"commit {report['commit']}, {report['date'][:10]}.",
+        f"{report['runs']} runs over {len(report['scenes'])} {report['pictures']} ({sizes}), "
+        f"models taking turns; the harness costs {harness['total']['p50']:.3f} ms, "
+        f"{harness['share']:.2%} of the shortest total (at most {harness['most']:.0%}).",
+        f"`{report['command']}`",
     ]
-    if report["load_before"] > BUSY:
-        lines.append(
-            f"**Not idle**: load average {report['load_before']:.2f} before the first run; "
-            "the times are too long."
-        )
-    return lines
 
 
-def _times(report: Mapping[str, Any]) -> list[str]:
-    """One row a stage, p50 / p90 / p99 a model, sums in bold."""
+def _stages(report: Mapping[str, Any]) -> list[str]:
+    """One row a stage of one case, p50 / p90 / p99 a model, sums in bold."""
     models = report["models"]
-    names = [
-        f"{m['folder']} ({m['detector']['precision']}, {m['reader']['precision']})" for m in models
+    case = str(JUDGED) if str(JUDGED) in models[0]["cases"] else next(iter(models[0]["cases"]))
+    cases = [model["cases"][case] for model in models]
+    rows = [("load", [case["stages"]["load"] for case in cases])]
+    for title, stages in (("detection", DETECTION_STAGES), ("reading", READING_STAGES)):
+        rows += [(stage.value, [case["stages"][stage] for case in cases]) for stage in stages]
+        rows.append((f"**{title}**", [case[title] for case in cases]))
+    rows.append((f"**{Stage.TOTAL} without load**", [case["total"] for case in cases]))
+    rows.append((f"**{Stage.TOTAL} with load**", [case["with_load"] for case in cases]))
+    header = " | ".join([f"{case}, ms, p50 / p90 / p99", *map(_title, models)])
+    return [
+        f"| {header} |", "|---" * (len(models) + 1) + "|",
+        *(f"| {name} | {' | '.join(map(_three, cells))} |" for name, cells in rows),
     ]
-    header = " | ".join(["ms, p50 / p90 / p99", *names])
-    lines = [f"| {header} |", "|---" * (len(models) + 1) + "|"]
-    for part in models[0]["ms"]:
-        title = _TITLES.get(part, f"reading, {part.rpartition('_')[2]} plates at once")
-        for stage in models[0]["ms"][part]:
-            cells = [_cell(model["ms"][part][stage]) for model in models]
-            if stage == "total":
-                speeds = [model["speed_up"][part] for model in models]
-                cells = [
-                    f"**{cell}**" + (f" ({speed:.2f}x)" if len(models) > 1 else "")
-                    for cell, speed in zip(cells, speeds, strict=True)
-                ]
-            name = f"**{title}**" if stage == "total" else stage
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def _cases(report: Mapping[str, Any]) -> list[str]:
+    """One row a case and model: totals without load, and what stands beside them."""
+    head = ["frame/plates", "", *(f"total {name}" for name in _PERCENTILES), "p90 early",
+            "detection", "reading", "with load p50", "p90", "overhead", "speed-up"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name in report["models"][0]["cases"]:
+        for model in report["models"]:
+            case = model["cases"][name]
+            early = case["total"].get("p90_early")
+            speed = case["speed_up"]
+            numbers = [
+                *(case["total"][p] for p in _PERCENTILES), early, case["detection"]["p50"],
+                case["reading"]["p50"], case["with_load"]["p50"], case["with_load"]["p90"],
+            ]
+            cells = ["-" if n is None else f"{n:.2f}" for n in numbers]
+            cells += [f"{case['overhead']:.0%}",
+                      f"{speed['value']:.2f} ({speed['low']:.2f} to {speed['high']:.2f})"]
+            lines.append(f"| {name} | {_title(model)} | {' | '.join(cells)} |")
     return lines
 
 
-def _cell(values: Mapping[str, float]) -> str:
-    return " / ".join(f"{value:.2f}" for value in values.values())
+def _title(model: Mapping[str, Any]) -> str:
+    precisions = f"{model['detector']['precision']}, {model['reader']['precision']}"
+    return f"{model['folder']} ({precisions})"
+
+
+def _three(values: Mapping[str, float]) -> str:
+    return " / ".join(f"{values[name]:.2f}" for name in ("p50", "p90", "p99"))
 
 
 def _network(network: Mapping[str, Any]) -> str:
@@ -76,8 +99,10 @@ def _network(network: Mapping[str, Any]) -> str:
     )
 
 
-def _beyond_cap(network: Mapping[str, Any]) -> str:
+def _beyond_cap(network: Mapping[str, Any], isa: str) -> str:
     """OpenVINO's own kernels do not heed oneDNN's cap: how many are of a larger ISA."""
+    if isa not in CAPS or not CAPS[isa].variable.startswith("AVX2"):
+        return ""
     kernels = network["executed_kernels"]
     beyond = sum(n for name, n in kernels.items() if "avx512" in name or "amx" in name)
     return f"; {beyond} of {sum(kernels.values())} layers beyond AVX2 in spite of the cap"

@@ -18,6 +18,8 @@ CONFIDENCE = 0.99
 """Of the early-stopping estimate, as in MLPerf's LoadGen."""
 RESAMPLES = 2000
 """Of a bootstrap (Efron 1979); their seed is fixed, so that a report can be made again."""
+BLOCKS = 20
+"""Of neighbouring runs, that a bootstrap of a ratio draws."""
 _SEED = 5700
 
 Samples = Sequence[float] | NDArray[np.floating]
@@ -107,7 +109,7 @@ def bootstrap(
     return Estimate(value=figure(data), low=float(low), high=float(high))
 
 
-def paired_ratio(first: Samples, second: Samples, blocks: int = 20) -> Estimate:
+def paired_ratio(first: Samples, second: Samples, blocks: int = BLOCKS) -> Estimate:
     """How many times as long ``second`` took: the median of the ratios of run by run, of the same
     pictures in the same order, with its bootstrap interval. Above 1: slower.
 

@@ -18,11 +18,9 @@ from typing import Any
 
 from alpr_edge import isa
 from alpr_edge.errors import AlprEdgeError
-from optimize.networks import ATEN_CAP
 from optimize.steps import StepFailedError
+from training.torch_cap import environment
 
-MKL_CAP = "MKL_ENABLE_INSTRUCTIONS"
-"""The variable that caps MKL, which computes PyTorch's matrix products."""
 _ROOT = Path(__file__).parent.parent
 _HOMES = {
     "compare": "compare", "control": "accuracy_control", "evaluate": "evaluate",
@@ -61,19 +59,6 @@ def run_capped(work: str, target: str, **arguments: Any) -> Any:
             f"{work} at {name} ended with {ran.returncode}: {ran.stderr.strip()}"
         )
     return json.loads(ran.stdout.splitlines()[-1])
-
-
-def environment(target: str) -> dict[str, str]:
-    """:func:`alpr_edge.isa.capped_environment`, with PyTorch's own kernels and its MKL capped as
-    oneDNN is. ONNX Runtime has no such variable."""
-    capped = {
-        name: value for name, value in isa.capped_environment(target).items()
-        if name not in (ATEN_CAP, MKL_CAP)
-    }
-    if target in isa.CAPS:
-        capability = "avx512" if "avx512f" in isa.CAPS[target].flags else "avx2"
-        capped |= {ATEN_CAP: capability, MKL_CAP: capability.upper()}
-    return capped
 
 
 def _path(value: Any) -> str:

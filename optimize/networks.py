@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,9 @@ from numpy.typing import NDArray
 
 from alpr_edge import manifest as manifests
 from alpr_edge.engine import Engine
-from alpr_edge.errors import LibraryError
 from alpr_edge.manifest import MODEL_XML, Manifest
 from optimize.steps import MODEL_ONNX
-
-ATEN_CAP = "ATEN_CPU_CAPABILITY"
-"""The variable that caps PyTorch's own kernels."""
+from training.torch_cap import check_cap
 
 
 class Kind(enum.StrEnum):
@@ -93,16 +89,3 @@ class TorchNetwork(Engine):
     def run(self, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Infer one uint8 NHWC batch; outputs by name."""
         return dict(self._infer(image))
-
-
-def check_cap(capability: str) -> None:
-    """
-    Raises:
-        LibraryError: the environment caps PyTorch to another instruction set than it says it uses.
-    """
-    wanted = os.environ.get(ATEN_CAP)
-    if wanted and capability.lower() != wanted:
-        raise LibraryError(
-            f"PyTorch says it uses {capability} with {ATEN_CAP}={wanted}; needed: {wanted}. Use "
-            "another PyTorch build, or measure without the folder torch"
-        )

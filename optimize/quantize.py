@@ -19,11 +19,11 @@ import openvino
 from numpy.typing import NDArray
 
 from alpr_edge import manifest as manifests
+from alpr_edge.count import in_8_bits
 from alpr_edge.detector import PlateDetector
 from alpr_edge.manifest import MODEL_XML, Manifest
 from optimize import convolutions
 from optimize.compare import check_agreement, check_executed, compare_at
-from optimize.count import in_8_bits
 from optimize.pictures import calibration_pictures, detected_plates, network_inputs
 from optimize.steps import (
     StepFailedError,

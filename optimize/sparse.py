@@ -19,10 +19,10 @@ from nncf.torch.function_hook.pruning.magnitude.algo import get_pruned_modules
 from nncf.torch.function_hook.wrapper import ATR_HOOK_STORAGE
 from torch import nn
 
+from alpr_edge.count import constant_behind
 from alpr_edge.errors import UsageError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.manifest import MODEL_BIN, MODEL_XML
-from optimize.count import constant_behind
 from optimize.hooked import Hooked, recover
 from optimize.steps import StepFailedError
 from training.checkpoint import load_weights, save_weights

@@ -11,12 +11,13 @@ pytest.importorskip("nncf", reason="needs the extra 'optimize'")
 import openvino
 from openvino import opset13 as ops
 
+from alpr_edge.count import in_8_bits
 from optimize.convolutions import SUFFIX, as_convolutions, is_linear
-from optimize.count import count_model, in_8_bits
+from optimize.count import count_model
 from optimize.quantize import QuantizeConfig, float_layers, quantize_model, tail
 from training.reader.model import reader_tiny
 
-LINEAR, QUERIES, HEADS = 5 + 4, 4, 3
+LINEAR, QUERIES, HEADS = 5 + 4, 2, 3
 """Linear layers of the tiny reader: those of an encoder block and a decoder block, the latter's
 that see no picture yet (of the queries alone), and those before the outputs."""
 MOVING = ("Unsqueeze", "Transpose", "Reshape")

@@ -7,6 +7,7 @@ import openvino
 import pytest
 from openvino import opset13 as ops
 
+from alpr_edge.count import Macs, count_macs, in_8_bits
 from optimize import count
 
 
@@ -46,8 +47,11 @@ def test_scales_and_ranges_are_no_parameters():
     low, high = (ops.constant(np.float32(v)) for v in (-1, 1))
     quantized = ops.fake_quantize(x, low, high, low, high, 256)
     product = ops.matmul(quantized, scaled, False, False)
-    found = count.count_model(openvino.Model([product], [x]))
+    model = openvino.Model([product], [x])
+    found = count.count_model(model)
     assert (found.parameters, found.macs) == (16, 16)
-    assert count.in_8_bits(product)
+    assert count_macs(model) == Macs(total=16, of_8_bits=16)
+    assert in_8_bits(product)
     plain = ops.matmul(x, ops.constant(weights(4, 4)), False, False)
-    assert not count.in_8_bits(plain)
+    assert not in_8_bits(plain)
+    assert count_macs(openvino.Model([plain], [x])) == Macs(total=16, of_8_bits=0)

@@ -228,7 +228,7 @@ def test_a_truth_longer_than_the_slots_counts_as_wrong():
 
 
 def test_the_sure_threshold_by_hand():
-    """One false detection of 0.61 in five frames is 0.2 a frame; one more, of 0.45, is too much."""
+    """One false detection of 0.61 in ten frames is 0.1 a frame; one more, of 0.45, is too much."""
     def seen(*scores: float) -> FrameResult:
         sample = Sample(path=Path("a.png"), dataset="drawn", split=Split.DEV, width=9, height=9,
                         plates=())
@@ -237,7 +237,7 @@ def test_the_sure_threshold_by_hand():
             Detection(box=(0.0, 0.0, 1.0, 1.0), corners=quad, confidence=score) for score in scores
         ])
 
-    frames = [seen(0.61, 0.45), *(seen() for _ in range(4))]
+    frames = [seen(0.61, 0.45), *(seen() for _ in range(9))]
     assert metrics.sure_threshold(frames) == 0.46
     assert metrics.sure_threshold([seen(0.95)]) == metrics.SCORES[-1]
     assert [d.confidence for d in metrics.at_least(frames[0], 0.5).detections] == [0.61]

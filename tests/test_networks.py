@@ -15,13 +15,14 @@ from alpr_edge import isa
 from alpr_edge import manifest as manifests
 from alpr_edge.engine import Engine
 from alpr_edge.errors import LibraryError, UsageError
-from optimize import capped, evaluate, measure, networks
 from optimize import checkpoints as checkpoints_module
+from optimize import evaluate, measure, networks
 from optimize.evaluate import Judging
 from optimize.export import deployable, trained_manifest
 from optimize.networks import Kind
 from optimize.pictures import calibration_pictures
 from optimize.steps import StepResult
+from training import torch_cap
 
 TASKS = ("detector", "reader")
 
@@ -75,26 +76,26 @@ def test_another_networks_checkpoint_is_refused(models, tmp_path):
 
 
 def test_all_three_libraries_are_capped(monkeypatch):
-    monkeypatch.setenv(networks.ATEN_CAP, "default")
-    names = (isa.CAP_VARIABLES[0], networks.ATEN_CAP, capped.MKL_CAP)
+    monkeypatch.setenv(torch_cap.ATEN_CAP, "default")
+    names = (isa.CAP_VARIABLES[0], torch_cap.ATEN_CAP, torch_cap.MKL_CAP)
     caps = {
-        target: tuple(capped.environment(target).get(name) for name in names)
+        target: tuple(torch_cap.environment(target).get(name) for name in names)
         for target in ("zen2", "avx512_vnni", "native")
     }
     assert caps == {
         "zen2": ("AVX2", "avx2", "AVX2"), "avx512_vnni": ("AVX512_CORE_VNNI", "avx512", "AVX512"),
         "native": (None, None, None),
     }
-    assert os.environ[networks.ATEN_CAP] == "default"
+    assert os.environ[torch_cap.ATEN_CAP] == "default"
 
 
 def test_a_cap_that_pytorch_ignores_is_an_error(monkeypatch):
-    monkeypatch.setenv(networks.ATEN_CAP, "avx2")
-    networks.check_cap("AVX2")
+    monkeypatch.setenv(torch_cap.ATEN_CAP, "avx2")
+    torch_cap.check_cap("AVX2")
     with pytest.raises(LibraryError, match="says it uses AVX512 with ATEN_CPU_CAPABILITY=avx2"):
-        networks.check_cap("AVX512")
-    monkeypatch.delenv(networks.ATEN_CAP)
-    networks.check_cap("AVX512")
+        torch_cap.check_cap("AVX512")
+    monkeypatch.delenv(torch_cap.ATEN_CAP)
+    torch_cap.check_cap("AVX512")
 
 
 def test_a_size_that_was_not_trained_is_exported_as_such(data, tmp_path, monkeypatch):

@@ -10,8 +10,9 @@ import tiny
 
 from alpr_edge import ALPR, Detection, ImageError, ModelError, Plate, Reading, UsageError
 from alpr_edge import manifest as manifests
-from alpr_edge.detector import PlateDetector, WholePicture
-from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, box_quad
+from alpr_edge.decode import box_iou, nms
+from alpr_edge.detector import PlateDetector, StagedDetector, WholePicture
+from alpr_edge.geometry import PAD_VALUE, PLATE_HEIGHT, PLATE_WIDTH, box_quad, letterbox
 from alpr_edge.reader import PlateReader, decode_logits
 from alpr_edge.stages import Stage
 
@@ -109,6 +110,68 @@ def test_own_detector_and_reader(frame):
     assert [p.detection_confidence for p in plates] == [0.9, 0.8, 0.7]
     assert fixed.batches == [(3, PLATE_HEIGHT, PLATE_WIDTH, 3)]
     assert plates[0].region is None and plates[0].kind is None and plates[0].rows is None
+
+
+class Halved(StagedDetector):
+    """A user's own detector of three steps, of which each says that it ran."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def letterbox(self, image):
+        self.steps.append("letterbox")
+        return image[::2, ::2]
+
+    def infer(self, framed):
+        self.steps.append("infer")
+        return framed.shape
+
+    def postprocess(self, outputs, framed):
+        self.steps.append("postprocess")
+        return Fixed(outputs == framed.shape).detections
+
+
+def test_a_detector_of_three_steps_is_run_step_by_step(frame):
+    halved = Halved()
+    alpr = ALPR(detector=halved, reader=Fixed(0))
+    assert len(alpr.predict(frame)) == len(halved.predict(frame)) == 1
+    assert halved.steps == ["letterbox", "infer", "postprocess"] * 2
+
+
+def test_a_detector_with_its_own_predict_is_run_by_that(frame):
+    class Own(Halved):
+        def predict(self, image):
+            return super().predict(image)[:0]
+
+    assert ALPR(detector=Own(), reader=Fixed(0)).predict(frame) == []
+
+
+@pytest.mark.parametrize("shape", [
+    (128, 192, 3), (100, 400, 3), (400, 100, 3), (64, 96, 3), (7, 5, 3), (1, 500, 3), (90, 97, 3),
+])
+def test_a_letterbox_is_the_resized_picture_and_grey(shape):
+    image = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    framed, mapping = letterbox(image[:, ::-1], 64, 96)  # a picture with steps of its own
+    height, width = round(shape[0] * mapping.scale_y), round(shape[1] * mapping.scale_x)
+    shrinks = min(64 / shape[0], 96 / shape[1]) < 1
+    resized = cv2.resize(
+        np.ascontiguousarray(image[:, ::-1]), (width, height),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+    )
+    np.testing.assert_array_equal(framed[:height, :width], resized)
+    assert (framed[height:] == PAD_VALUE).all() and (framed[:, width:] == PAD_VALUE).all()
+    assert height == 64 or width == 96
+
+
+def test_suppression_keeps_what_no_better_kept_box_overlaps():
+    rng = np.random.default_rng(2)
+    corner, size = rng.uniform(0, 40, (60, 2)), rng.uniform(5, 30, (60, 2))
+    boxes, scores = np.hstack([corner, corner + size]), rng.random(60)
+    kept: list[int] = []
+    for index in np.argsort(-scores):
+        if all(box_iou(boxes[index], boxes[other]).item() <= 0.3 for other in kept):
+            kept.append(index)
+    assert nms(boxes, scores, 0.3).tolist() == kept and 1 < len(kept) < 60
 
 
 def test_no_plate_reads_nothing(frame):

@@ -11,8 +11,8 @@ from training import commands as of
 from training import data_commands as data
 
 AddOptions = Callable[[argparse.ArgumentParser], None]
-Execute = Callable[[argparse.Namespace], ExitCode | None]
-"""Carries out parsed options; says how it ended where that is not simply well."""
+Execute = Callable[[argparse.Namespace], int | None]
+"""Carries out parsed options; the exit code where it did not simply end well."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     add("missed", "plates nobody annotated in training frames", data.add_missed, data.missed)
     add("csv", "a list of some cut-outs of one set, to fine-tune on", data.add_csv, data.csv)
     add("ablate", "short runs of the reader, one thing changed each", of.add_ablate, of.ablate)
+    add("origin", "time of the origin's own design, beside ours", of.add_origin, of.origin)
     add("check", "what is wrong with the data, and histograms", data.add_check, data.check)
     add("sheet", "training samples in one picture, to look at", data.add_sheet, data.sheet)
     return root

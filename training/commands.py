@@ -262,6 +262,23 @@ def ablate(options: argparse.Namespace) -> None:
     )))
 
 
+def add_origin(command: argparse.ArgumentParser) -> None:
+    """Options of ``origin``."""
+    from alpr_edge.isa import ISAS, NATIVE
+
+    command.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    command.add_argument("--runs", type=int, default=50, help="counted runs (default: 50)")
+    command.add_argument("--isa", default=NATIVE, choices=ISAS, help="instruction set")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+
+
+def origin(options: argparse.Namespace) -> int:
+    """Time the origin's own design beside ours."""
+    from training.origin import execute
+
+    return execute(options.threads, options.runs, options.isa, options.out)
+
+
 def run_options(options: argparse.Namespace) -> RunOptions:
     """Of what :func:`add_options` parsed."""
     from training.options import RunOptions

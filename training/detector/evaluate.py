@@ -19,6 +19,7 @@ from alpr_edge.metrics import (
     corner_errors,
     detection_rates,
     measures_tightly,
+    sure_threshold,
 )
 from alpr_edge.types import Detection, Image
 from training.detector.data import read_frame
@@ -51,12 +52,18 @@ def detect(model: nn.Module, image: Image, lowest: float = LOWEST) -> list[Detec
 
 def figures(frames: Sequence[FrameResult]) -> dict[str, float]:
     """Recall, precision and average precision over complete frames, and the tight sets' own:
-    recall at IoU 0.5 and 0.7 and the median corner error as a fraction of the plate's width."""
+    recall at IoU 0.5 and 0.7 and the median corner error as a fraction of the plate's width.
+
+    ``score``, which recipes choose by, is the recall at the threshold that would be shipped
+    (:func:`alpr_edge.metrics.sure_threshold`) less the median corner error.
+    """
     complete = [f for f in frames if f.sample.complete]
     tight = [f for f in frames if measures_tightly(f.sample)]
     sure = [at_least(f, SURE) for f in complete]
     sure_tight = [at_least(f, SURE) for f in tight]
     rates, errors = detection_rates(sure, 0.5), corner_errors(sure_tight)
+    threshold = sure_threshold(complete)
+    shipped = detection_rates([at_least(f, threshold) for f in complete], 0.5)
     precision_all = detection_rates(complete, 0.5).average_precision
     corners = errors.quantile(0.5) if errors.n else 1.0
     return {
@@ -66,7 +73,8 @@ def figures(frames: Sequence[FrameResult]) -> dict[str, float]:
         "tight_recall_50": detection_rates(sure_tight, 0.5).recall.value,
         "tight_recall_70": detection_rates(sure_tight, 0.7).recall.value,
         "corner_median": corners,
-        "score": precision_all - corners,
+        "sure_recall": shipped.recall.value,
+        "score": shipped.recall.value - corners,
     }
 
 

@@ -1,0 +1,1 @@
+"""Plate readers as commands that `python -m benchmarks compare --against` talks to."""

@@ -1,0 +1,137 @@
+"""Cold start: what a fresh process spends before its first result, with and without a cache.
+
+    python -m benchmarks cold --data DATA --isa zen2 --threads 2 --out cold.json
+
+Fresh processes, those with OpenVINO's cache of compiled models and those without taking turns, each
+import the runtime, load and compile both networks and read one picture. The files are in the
+system's page cache: one process of each kind goes before those that are counted, and fills the
+cache of compiled models. Starting Python itself is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alpr_edge.errors import ExitCode, ModelError, UsageError
+from alpr_edge.picks import MODELS
+from benchmarks import isa, record
+from benchmarks.conditions import Conditions
+from benchmarks.models import folder_name
+from benchmarks.pictures import picture_files
+
+CHILD = "benchmarks.cold_start"
+"""The module that a fresh process runs."""
+FEWEST = 5
+"""Processes of each kind that a median needs."""
+STEPS = ("import", "load", "compile", "first_result")
+
+Start = dict[str, float]
+"""Milliseconds of each of :data:`STEPS` in one process."""
+
+
+def start(models: Path, threads: int, picture: Path, cache: Path | None = None) -> Start:
+    """One fresh process.
+
+    Raises:
+        ModelError: it failed; the message has its last word.
+    """
+    command = [sys.executable, "-m", CHILD, str(models), str(threads), str(picture)]
+    done = subprocess.run(
+        [*command, *([str(cache)] if cache else [])], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        reason = (done.stderr.strip() or "no output").splitlines()[-1]
+        raise ModelError(f"{models}: a fresh process ended with {done.returncode} ({reason})")
+    found: Start = json.loads(done.stdout)
+    return found
+
+
+def measure(
+    models: Path, threads: int, picture: Path, runs: int
+) -> tuple[list[Start], list[Start]]:
+    """``runs`` fresh processes without the cache and as many with it, taking turns."""
+    without, cached = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for run in range(-1, runs):
+            found = start(models, threads, picture), start(models, threads, picture, Path(folder))
+            if run >= 0:
+                without.append(found[0])
+                cached.append(found[1])
+    return without, cached
+
+
+def medians(without: Sequence[Start], cached: Sequence[Start]) -> dict[str, Any]:
+    """The report's figures. ``total_ms`` is from before the import to the first result."""
+    def median(starts: Sequence[Start], steps: Sequence[str]) -> float:
+        return round(float(np.median([sum(one[step] for step in steps) for one in starts])), 2)
+
+    return {
+        **{f"{step}_ms": median(without, [step]) for step in STEPS},
+        "compile_cached_ms": median(cached, ["compile"]),
+        "total_ms": median(without, STEPS), "total_cached_ms": median(cached, STEPS),
+        "samples": {"without": list(without), "cached": list(cached)},
+    }
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The figures as a table."""
+    rows = {
+        "import": ("import_ms", "import_ms"), "load": ("load_ms", "load_ms"),
+        "compile": ("compile_ms", "compile_cached_ms"),
+        "first result": ("first_result_ms", "first_result_ms"),
+        "**together**": ("total_ms", "total_cached_ms"),
+    }
+    return "\n".join([
+        *(f"noisy: {reason}  " for reason in report["conditions"]["noise"]),
+        f"{report['machine']['cpu']}, {report['threads']} threads, ISA {report['isa']['asked']} "
+        f"(oneDNN: {report['isa']['onednn']}), models {report['folder']}; medians of "
+        f"{report['runs']} fresh processes of each kind, ms.",
+        "", "| | no cache | compiled models cached |", "|---|---|---|",
+        *(f"| {name} | {' | '.join(f'{report[key]:.1f}' for key in keys)} |"
+          for name, keys in rows.items()),
+    ])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``python -m benchmarks cold``."""
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
+    parser.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="models folder")
+    parser.add_argument("--data", type=Path, help="folder of annotated pictures (default: demo)")
+    parser.add_argument("--runs", type=int, default=FEWEST,
+                        help=f"fresh processes of each kind (default: {FEWEST}, the fewest)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+
+
+def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Raises:
+        AlprEdgeError: wrong options, data or models.
+    """
+    if options.runs < FEWEST:
+        raise UsageError(f"--runs is {options.runs}; allowed: {FEWEST} or more")
+    code = isa.respawn(options.isa, arguments)
+    if code is not None:
+        return code
+    before = Conditions.now()
+    named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
+    picture = picture_files(options.data)[0]
+    found = measure(options.models, options.threads, picture, options.runs)
+    content = {
+        "folder": folder_name(options.models), "threads": options.threads, "runs": options.runs,
+        "picture": picture.name, **medians(*found),
+    }
+    report = record.record("cold", arguments, named, before, content)
+    print(markdown(report))
+    record.save(report, options.out)
+    return ExitCode.OK

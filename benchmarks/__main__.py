@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from alpr_edge.errors import AlprEdgeError, ExitCode
 from benchmarks import (
     accuracy,
+    budget,
     cold,
     compare,
     energy,
@@ -21,8 +22,9 @@ from benchmarks import (
 )
 
 _COMMANDS = {
-    "accuracy": accuracy, "cold": cold, "compare": compare, "energy": energy, "memory": memory,
-    "model": model, "report": report, "sizes": sizes, "stages": stages, "throughput": throughput,
+    "accuracy": accuracy, "budget": budget, "cold": cold, "compare": compare, "energy": energy,
+    "memory": memory, "model": model, "report": report, "sizes": sizes, "stages": stages,
+    "throughput": throughput,
 }
 
 

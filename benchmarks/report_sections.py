@@ -182,5 +182,5 @@ def _origin(report: Report) -> str:
     command = f"`{report['command']}`" if "command" in report else "command not recorded"
     if "machine" not in report:
         return f"{command}; the machine is told in its section"
-    machine = report["machine"]
-    return f"{command}. {facts(report)} {machine['system']}, Python {machine['python']}"
+    system = [report["machine"][name] for name in ("system", "python") if name in report["machine"]]
+    return f"{command}. {facts(report)} {', Python '.join(system)}".rstrip()

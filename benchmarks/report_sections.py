@@ -78,8 +78,8 @@ def all_plots(reports: Reports) -> list[Plot]:
 
 def _noisy(reports: Reports) -> str:
     """In front of everything: which times are not to be trusted, and why."""
-    lines = [f"- `{name}`: {reason}" for name, report in reports.items()
-             for reason in noise(report)]
+    lines = [f"- `{name}`: {'; '.join(reasons)}" for name, report in reports.items()
+             if (reasons := noise(report))]
     lines += [f"- `{name}`: the machine's conditions were not recorded with its times"
               for name in of_kind(reports, "sizes") if "conditions" not in reports[name]]
     quiet = "Nothing: the machine was quiet before and after every run."

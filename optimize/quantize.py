@@ -163,7 +163,7 @@ def quantize_inputs(parent: Manifest, data: Path, config: QuantizeConfig) -> dic
         "parent": fingerprint(parent), "pictures": pictures.digest(),
         "config": dataclasses.replace(config, detector=None),
         "detector": _detector_facts(data, config),
-        "code": [manifests.hash_file(Path(path)) for path in (__file__, convolutions.__file__)],
+        "modules": [manifests.hash_file(Path(path)) for path in (__file__, convolutions.__file__)],
         "tools": manifests.tool_versions("openvino", "nncf"),
     }
 

@@ -77,6 +77,7 @@ def run_step(
         OutputError: the folder cannot be written.
     """
     note = out / "steps" / f"{step}-{task}.json"
+    assert "code" not in inputs, "this name is taken"
     recipe = {name: str(value) for name, value in inputs.items()}
     recipe["code"] = source_hash(task, Path(make.__code__.co_filename))
     if (found := _finished(note, folder, recipe)) is not None:

@@ -18,7 +18,6 @@ from openvino import opset13 as ops
 SUFFIX = "/convolution"
 """Added to the name of a matrix product for the convolution that takes its place."""
 _ACTIVATIONS = ("Gelu", "Relu")
-_SPLITS = ("Split", "VariadicSplit")
 _TO_PICTURE, _TO_TOKENS = [0, 3, 1, 2], [0, 2, 3, 1]
 """Orders of the axes: (N, 1, L, D) to (N, D, 1, L), and back."""
 
@@ -31,14 +30,9 @@ def as_convolutions(model: Any, *, but: Collection[str] = ()) -> list[str]:
     tokens are the same for every picture, which NNCF should not quantize: OpenVINO 2026.4 refuses
     such a convolution with asymmetric activations. The answers are the same but for rounding.
 
-    A layer whose outputs are only split (an attention's keys and values) becomes one for each part,
-    named ``NAME/0``, ``NAME/1``: copying parts out of its answer would take longer.
-
     Returns:
         The names of the convolutions, in the order of computing.
     """
-    for split in [op for op in _seeing(model) if op.get_type_name() in _SPLITS]:
-        _divide(split, but)
     pictures: dict[str, Any] = {}
     chosen = [op for op in _seeing(model) if is_linear(op) and op.get_friendly_name() not in but]
     for matmul in chosen:
@@ -71,38 +65,6 @@ def _seeing(model: Any) -> list[Any]:
     return found
 
 
-def _divide(split: Any, but: Collection[str]) -> None:
-    """Give each output of ``split`` a linear layer of its own, if it splits that of one."""
-    source = split.input_value(0).get_node()
-    bias = None
-    if source.get_type_name() == "Add":
-        bias, source = _constant(source.input_value(1)), source.input_value(0).get_node()
-        if bias is None:
-            return
-    alone = all(len(_takers(op)) == 1 for op in {source, split.input_value(0).get_node()})
-    last = split.get_output_partial_shape(0).rank.get_length() - 1
-    axis = int(_constant(split.input_value(1)).get_data()) % (last + 1)
-    if not (is_linear(source) and alone and axis == last) or source.get_friendly_name() in but:
-        return
-    begin, rows = 0, _rows(source)
-    for part, output in enumerate(split.outputs()):
-        end = begin + output.get_partial_shape()[last].get_length()
-        weights = ops.constant(np.ascontiguousarray(rows[begin:end]))
-        made = ops.matmul(source.input_value(0), weights, False, True)
-        made.set_friendly_name(f"{source.get_friendly_name()}/{part}")
-        if bias is not None:
-            made = ops.add(made, ops.constant(bias.get_data()[..., begin:end]))
-        for user in output.get_target_inputs():
-            user.replace_source_output(made.output(0))
-        begin = end
-
-
-def _takers(op: Any) -> list[Any]:
-    """What takes the values that ``op`` computes, not their shape alone."""
-    users = [user.get_node() for user in op.output(0).get_target_inputs()]
-    return [user for user in users if user.get_type_name() != "ShapeOf"]
-
-
 def _replace(matmul: Any, pictures: dict[str, Any]) -> None:
     """Put a convolution, and axes moved before and after it, in the place of ``matmul``.
 
@@ -129,13 +91,9 @@ def _replace(matmul: Any, pictures: dict[str, Any]) -> None:
 
 def _kernel(matmul: Any) -> Any:
     """The weights as (D', D, 1, 1)."""
-    return ops.constant(np.ascontiguousarray(_rows(matmul)[:, :, None, None]))
-
-
-def _rows(matmul: Any) -> NDArray[np.float32]:
-    """The weights (D', D), a row an output."""
     weights = _values(matmul.input_value(1))
-    return weights if matmul.get_attributes()["transpose_b"] else weights.T
+    rows = weights if matmul.get_attributes()["transpose_b"] else weights.T
+    return ops.constant(np.ascontiguousarray(rows[:, :, None, None]))
 
 
 def _with_followers(matmul: Any, convolution: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ fuses more, which makes a reader on AVX2 1.4 times as fast, and four plates shar
 load (docs/optimize.md)."""
 _LAYER_FACTS = ("layerType", "runtimePrecision", "primitiveType")
 _NO_WORK = ("Input", "Output", "Const")
+_NO_ARITHMETIC = ("Convert", "Gather", "Reorder", "Reshape", "Transpose")
+"""Layers that move values and compute nothing: in 16 bits too a stored table stays what it is."""
 
 
 class Engine:
@@ -154,11 +156,8 @@ class Engine:
         return self._executed("primitiveType")
 
     def layers_in(self, *precisions: str) -> list[str]:
-        """Names of the executed layers, of all batches, that run in any of these (``bf16``...)."""
-        return [
-            name for compiled in self._compiled for name, facts in executed_layers(compiled)
-            if facts["runtimePrecision"] in precisions
-        ]
+        """Names of the layers, of all batches, that compute in any of these (``bf16``...)."""
+        return [name for compiled in self._compiled for name in computing_in(compiled, precisions)]
 
     def _executed(self, fact: str) -> dict[str, int]:
         counts = Counter(facts[fact] for _, facts in executed_layers(self._compiled[0]))
@@ -172,6 +171,14 @@ def executed_layers(compiled: Any) -> Iterator[tuple[str, dict[str, str]]]:
         facts = {fact: str(info[fact].astype(str)) for fact in _LAYER_FACTS}
         if facts["layerType"] not in _NO_WORK:
             yield op.get_friendly_name(), facts
+
+
+def computing_in(compiled: Any, precisions: Collection[str]) -> list[str]:
+    """Names of the executed layers that compute in any of ``precisions``."""
+    return [
+        name for name, facts in executed_layers(compiled)
+        if facts["runtimePrecision"] in precisions and facts["layerType"] not in _NO_ARITHMETIC
+    ]
 
 
 def batch_plan(count: int, sizes: tuple[int, ...]) -> list[int]:

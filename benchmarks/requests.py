@@ -14,7 +14,7 @@ import openvino
 from numpy.typing import NDArray
 
 from alpr_edge.cpu import usable_cores
-from alpr_edge.engine import DEVICE, executed_layers
+from alpr_edge.engine import DEVICE, computing_in, executed_layers
 from alpr_edge.errors import AlprEdgeError, ModelError, UsageError
 from benchmarks.statistics import summary
 
@@ -171,8 +171,7 @@ def check_precision(network: Any, asked: Precision) -> None:
     Raises:
         PrecisionError: f32 was asked for, and a layer runs in bf16 or f16.
     """
-    lower = [name for name, facts in executed_layers(network)
-             if facts["runtimePrecision"] in SIXTEEN_BITS]
+    lower = computing_in(network, SIXTEEN_BITS)
     if asked == "f32" and lower:
         raise PrecisionError(
             f"f32 was asked for, but {len(lower)} layers run in 16 bits, first {lower[0]}; ask for "

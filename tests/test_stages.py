@@ -191,7 +191,7 @@ def test_the_harness_share_is_of_the_shortest_total():
 def test_a_coarse_layer_in_an_f32_model_is_named(tiny_models, monkeypatch):
     engine = PlateDetector(tiny_models / "detector", threads=1).engine
     stages.check_precisions(engine)
-    assert len(engine.layers_in("f32")) == engine.executed_precisions()["f32"]
+    assert 0 < len(engine.layers_in("f32")) <= engine.executed_precisions()["f32"]
     monkeypatch.setattr(engine, "layers_in", lambda *precisions: ["conv1"])
     with pytest.raises(PrecisionError, match="1 layers run in 16 bits, first conv1,") as error:
         stages.check_precisions(engine)

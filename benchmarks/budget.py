@@ -27,6 +27,7 @@ from alpr_edge.picks import MODELS
 from benchmarks import harness, isa, record
 from benchmarks.cases import PLATES, Case, ModelContestant, without_load
 from benchmarks.conditions import Conditions
+from benchmarks.report_facts import told_noise
 from benchmarks.scenes import make_scenes
 from benchmarks.stages import check_precisions
 from benchmarks.statistics import summary
@@ -173,9 +174,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         "cases": [dataclasses.asdict(one) | {"met": one.met} for one in judged],
     }
     found = record.record("budget", arguments, named, before, content)
-    for reason in found["conditions"]["noise"]:
-        print(f"noisy: {reason}")
-    print(told)
+    print("\n".join([*told_noise(found), told]))
     record.save(found, options.out)
     return ExitCode.OK if met else ExitCode.FAILED
 

@@ -27,6 +27,7 @@ from benchmarks import isa, record
 from benchmarks.conditions import Conditions
 from benchmarks.models import folder_name
 from benchmarks.pictures import picture_files
+from benchmarks.report_facts import told_noise
 
 CHILD = "benchmarks.cold_start"
 """The module that a fresh process runs."""
@@ -91,7 +92,7 @@ def markdown(report: dict[str, Any]) -> str:
         "**together**": ("total_ms", "total_cached_ms"),
     }
     return "\n".join([
-        *(f"noisy: {reason}  " for reason in report["conditions"]["noise"]),
+        *told_noise(report),
         f"{report['machine']['cpu']}, {report['threads']} threads, ISA {report['isa']['asked']} "
         f"(oneDNN: {report['isa']['onednn']}), models {report['folder']}; medians of "
         f"{report['runs']} fresh processes of each kind, ms.",

@@ -22,6 +22,7 @@ from alpr_edge.count import Macs, count_macs
 from alpr_edge.errors import ExitCode, UsageError
 from benchmarks import isa, peak, record, requests
 from benchmarks.conditions import Conditions
+from benchmarks.report_facts import told_noise
 from benchmarks.requests import Hint, Precision, Settings
 from benchmarks.statistics import summary
 
@@ -115,7 +116,7 @@ def text(report: Mapping[str, Any]) -> str:
     reached = ", ".join(f"{value:g} GMAC/s in {name}" for name, value in peaks.items())
     slowest = sorted(report["layers"], key=lambda layer: -layer["ms"])[:SHOWN]
     return "\n".join([
-        *(f"noisy: {reason}" for reason in report["conditions"]["noise"]),
+        *told_noise(report),
         f"{report['model']}: input {inputs}; hint {settings['hint']}, streams "
         f"{settings['streams']}, threads {settings['threads']}, precision "
         f"{settings['precision']}; executed layers: {ran}",

@@ -8,6 +8,7 @@ from typing import Any
 from alpr_edge.stages import DETECTION_STAGES, READING_STAGES, Stage
 from benchmarks.cases import JUDGED
 from benchmarks.isa import CAPS
+from benchmarks.report_facts import told_noise
 
 _PERCENTILES = ("p50", "p90", "p95", "p99", "max")
 
@@ -28,9 +29,8 @@ def _machine(report: Mapping[str, Any]) -> list[str]:
     machine, isa, harness = report["machine"], report["isa"], report["harness"]
     cores = ", ".join(map(str, report["pinned"])) if report["pinned"] else "all"
     sizes = ", ".join(f"{frame} {w} x {h}" for frame, (w, h) in report["frames"].items())
-    noise = [f"noisy: {reason}  " for reason in report["conditions"]["noise"]]
     return [
-        *noise,
+        *told_noise(report),
         f"{machine['cpu']}, {machine['usable_cores'] or machine['cores']} cores, "
         f"{report['threads']} threads on {cores} of them, ISA {isa['asked']} (oneDNN: "
         f"{isa['onednn']}), OpenVINO {machine['openvino']}, alpr-edge {machine['alpr_edge']}, "

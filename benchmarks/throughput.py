@@ -30,6 +30,7 @@ from benchmarks import isa, plots, record, requests
 from benchmarks.conditions import Conditions
 from benchmarks.models import folder_name
 from benchmarks.pictures import picture_files
+from benchmarks.report_facts import told_noise
 from benchmarks.requests import Load, Settings
 
 if TYPE_CHECKING:
@@ -153,8 +154,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def text(report: Mapping[str, Any]) -> str:
     """The report for people: its noise first, then a row a setting, the knees in bold."""
-    lines = [f"noisy: {reason}" for reason in report["conditions"]["noise"]]
-    lines += [
+    lines = [
+        *told_noise(report),
         f"{report['folder']}, {report['pictures']} pictures, {report['seconds']:g} s a setting; "
         "bold: the knee",
         "", "| what | streams | threads each | a second | p50 ms | p90 ms | p99 ms | CPU |",

@@ -9,6 +9,7 @@ import pytest
 from openvino import opset13 as ops
 from tiny import base_manifest
 
+from alpr_edge import engine as engine_module
 from alpr_edge import manifest
 from alpr_edge.engine import BATCHES, Engine, batch_plan, runtime_version
 from alpr_edge.errors import LibraryError, ModelError, UsageError
@@ -60,6 +61,14 @@ def test_batches_of_any_size_and_outputs_are_the_callers(tiny_models):
 ])
 def test_batches_are_the_largest_that_cost_no_more_than_single_ones(count, plan):
     assert batch_plan(count, BATCHES) == plan
+
+
+def test_a_stored_table_that_is_looked_up_computes_nothing(monkeypatch):
+    layers = ("sum", "Eltwise", "f32"), ("conv", "Convolution", "bf16"), ("table", "Gather", "f16")
+    facts = [(name, {"layerType": kind, "runtimePrecision": p}) for name, kind, p in layers]
+    monkeypatch.setattr(engine_module, "executed_layers", lambda compiled: facts)
+    assert engine_module.computing_in(None, ("bf16", "f16")) == ["conv"]
+    assert engine_module.computing_in(None, ("f32",)) == ["sum"]
 
 
 def test_a_fixed_batch_has_one_plan():

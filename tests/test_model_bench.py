@@ -97,8 +97,7 @@ def test_wrong_options_are_told(tmp_path, hasty):
 
 
 def test_16_bits_where_32_were_asked_for_fail(tmp_path, hasty, monkeypatch, capsys):
-    layers = [("sum", {"runtimePrecision": "f32"}), ("conv", {"runtimePrecision": "bf16"})]
-    monkeypatch.setattr(requests, "executed_layers", lambda network: layers)
+    monkeypatch.setattr(requests, "computing_in", lambda network, precisions: ["conv"])
     requests.check_precision(None, "bf16")
     requests.check_precision(None, "native")
     with pytest.raises(PrecisionError, match="1 layers run in 16 bits, first conv"):

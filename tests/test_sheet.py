@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 from alpr_edge.errors import ExitCode
 from training import sheet
 from training.__main__ import main
+from training.detector.data import DataConfig
 
 
 def test_grid_places_row_by_row():
@@ -31,7 +32,8 @@ def test_sheet_of_the_real_data(what, data_dir, tmp_path, monkeypatch):
     out = tmp_path / "sheet.png"
     arguments = ["--data", str(data_dir), "--out", str(out), "--what", what, "--strength", "0.5"]
     assert main(["sheet", *arguments]) == ExitCode.OK
-    shape = {"reader": (2 * 66 + 12, 3 * 192 + 16, 3), "detector": (328, 2 * 320 + 12, 3)}
+    side = DataConfig().size
+    shape = {"reader": (2 * 66 + 12, 3 * 192 + 16, 3), "detector": (side + 8, 2 * side + 12, 3)}
     picture = cv2.imread(str(out))
     assert picture is not None and picture.std() > 20
     assert what == "rendered" or picture.shape == shape[what]

@@ -24,8 +24,7 @@ except (ImportError, OSError) as error:
 DEVICE = "CPU"
 BATCHES = (1, 4)
 """A model with a free batch is compiled for these: with the batch fixed OpenVINO copies less and
-fuses more, which makes a reader on AVX2 1.4 times as fast, and four plates share each weight they
-load (docs/optimize.md)."""
+fuses more, and four plates share each weight they load."""
 _LAYER_FACTS = ("layerType", "runtimePrecision", "primitiveType")
 _NO_WORK = ("Input", "Output", "Const")
 _NO_ARITHMETIC = ("Convert", "Gather", "Reorder", "Reshape", "Transpose")

@@ -368,7 +368,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if code is not None:
         return code
     before = Conditions.now()
-    named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
+    named = isa.asked_and_proven(options.isa)
     models = {folder_name(folder): ALPR(models=folder, min_confidence=0.0) for folder in folders}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("measuring")

@@ -162,7 +162,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if code is not None:
         return code
     before = Conditions.now()
-    named = {"asked": profile.isa, "onednn": isa.verify_isa(profile.isa)}
+    named = isa.asked_and_proven(profile.isa)
     with harness.pinned(profile.threads) as cores:
         judged = judge(profile, _timed(profile, options))
     told = text(profile, judged)

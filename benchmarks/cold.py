@@ -22,11 +22,10 @@ from typing import Any
 import numpy as np
 
 from alpr_edge.errors import ExitCode, ModelError, UsageError
-from alpr_edge.picks import MODELS
 from benchmarks import isa, record
 from benchmarks.conditions import Conditions
 from benchmarks.models import folder_name
-from benchmarks.pictures import picture_files
+from benchmarks.pictures import add_reading, picture_files
 from benchmarks.report_facts import told_noise
 
 CHILD = "benchmarks.cold_start"
@@ -104,13 +103,9 @@ def markdown(report: dict[str, Any]) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m benchmarks cold``."""
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
-    parser.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="models folder")
-    parser.add_argument("--data", type=Path, help="folder of annotated pictures (default: demo)")
+    add_reading(parser)
     parser.add_argument("--runs", type=int, default=FEWEST,
                         help=f"fresh processes of each kind (default: {FEWEST}, the fewest)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
 
 
 def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
@@ -125,7 +120,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if code is not None:
         return code
     before = Conditions.now()
-    named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
+    named = isa.asked_and_proven(options.isa)
     picture = picture_files(options.data)[0]
     found = measure(options.models, options.threads, picture, options.runs)
     content = {

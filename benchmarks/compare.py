@@ -25,8 +25,8 @@ from benchmarks import peers, record
 from benchmarks.statistics import Estimate, paired_ratio
 
 NOISE = 0.03
-"""A case is slower where even the low end of the ratio's interval lies above 1 by more than this.
-Two runs of one build differ by up to 2 % where the pace is taken into account."""
+"""A case is slower where even the low end of the ratio's interval lies above 1 by more than this:
+smaller differences are left to the machine."""
 SAME: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("CPU", ("machine", "cpu")), ("cores", ("machine", "usable_cores")),
     ("instruction set", ("isa", "onednn")), ("threads", ("threads",)),

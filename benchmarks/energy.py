@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from alpr_edge.errors import ExitCode, UsageError
-from alpr_edge.picks import MODELS
 from alpr_edge.pipeline import ALPR
 from benchmarks import isa, record
 from benchmarks.conditions import Conditions
 from benchmarks.models import folder_name
-from benchmarks.pictures import picture_files
+from benchmarks.pictures import add_reading, picture_files
 
 NOT_AVAILABLE = "not available"
 POWERCAP = Path("/sys/class/powercap")
@@ -92,11 +91,7 @@ def per_frame(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m benchmarks energy``."""
     parser.add_argument("--seconds", type=float, default=20.0, help="of idling, and of reading")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
-    parser.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="models folder")
-    parser.add_argument("--data", type=Path, help="folder of annotated pictures (default: demo)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    add_reading(parser)
 
 
 def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
@@ -111,7 +106,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if code is not None:
         return code
     before = Conditions.now()
-    named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
+    named = isa.asked_and_proven(options.isa)
     meter = find_meter()
     content: dict[str, Any] = {"folder": folder_name(options.models), "threads": options.threads}
     if isinstance(meter, str):

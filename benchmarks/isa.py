@@ -30,3 +30,12 @@ def respawn(isa: str, arguments: Sequence[str]) -> int | None:
     verify_isa(isa)
     command = [sys.executable, "-m", "benchmarks", *arguments]
     return subprocess.call(command, env=capped_environment(isa))
+
+
+def asked_and_proven(isa: str) -> dict[str, str]:
+    """For a report: the instruction set asked for, and what oneDNN itself says it runs.
+
+    Raises:
+        UsageError, LibraryError: see :func:`alpr_edge.isa.verify_isa`.
+    """
+    return {"asked": isa, "onednn": verify_isa(isa)}

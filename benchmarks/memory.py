@@ -23,12 +23,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from alpr_edge.errors import DataError, ExitCode, UsageError
-from alpr_edge.picks import MODELS
 from alpr_edge.pipeline import ALPR
 from benchmarks import isa, record
 from benchmarks.conditions import Conditions
 from benchmarks.models import folder_name
-from benchmarks.pictures import picture_files
+from benchmarks.pictures import add_reading, picture_files
 
 MB = 1024.0
 """Kilobytes in what is called MB here, as in the kernel's VmRSS."""
@@ -106,11 +105,7 @@ def watched(models: Path, threads: int | None, files: Sequence[Path], frames: in
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m benchmarks memory``."""
     parser.add_argument("--frames", type=int, default=10_000, help="pictures to read (10000)")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
-    parser.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="models folder")
-    parser.add_argument("--data", type=Path, help="folder of annotated pictures (default: demo)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    add_reading(parser)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
 
 
@@ -125,7 +120,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if options.child:
         return _child(options)
     before = Conditions.now()
-    named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
+    named = isa.asked_and_proven(options.isa)
     memory = judged(*_run(options, arguments))
     content: dict[str, Any] = {"folder": folder_name(options.models), "threads": options.threads,
                                **dataclasses.asdict(memory), "met": memory.met}

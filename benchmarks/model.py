@@ -162,7 +162,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if code is not None:
         return code
     before = Conditions.now()
-    named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
+    named = isa.asked_and_proven(options.isa)
     settings = Settings(
         hint=options.hint, streams=options.streams, threads=options.threads,
         precision=options.precision,

@@ -213,7 +213,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
             raise UsageError(f"--{name} is {value}; allowed: more than 0")
     commands = parse(options.against)
     before = Conditions.now()
-    named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
+    named = isa.asked_and_proven(options.isa)
     samples = samples_of(options.data, options.split, options.limit)
     environment = isa.capped_environment(options.isa) | {THREADS: str(options.threads)}
     with harness.pinned(options.threads) as cores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +10,8 @@ from typing import TypeVar
 from alpr_edge.data import Split, read
 from alpr_edge.data.folders import pictures_in
 from alpr_edge.errors import DataError
+from alpr_edge.isa import ISAS, NATIVE
+from alpr_edge.picks import MODELS
 
 DEMO = Path(__file__).parent.parent / "docs" / "demo"
 """The pictures of the repository, used where no data folder is given."""
@@ -39,3 +42,12 @@ def spread(items: Sequence[Item], most: int) -> list[Item]:
     """At most ``most`` of the items, evenly spread."""
     count = min(most, len(items))
     return [items[i * len(items) // count] for i in range(count)]
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Options of the commands that read such pictures with one models folder."""
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--isa", default=NATIVE, choices=ISAS, help="instruction set")
+    parser.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="models folder")
+    parser.add_argument("--data", type=Path, help="folder of annotated pictures (default: demo)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")

@@ -120,7 +120,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if code is not None:
         return code
     before = Conditions.now()
-    named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
+    named = isa.asked_and_proven(options.isa)
     detectors = [
         PlateDetector(folder, threads=options.threads, min_score=metrics.SCORES[0])
         for folder in options.detectors

@@ -163,7 +163,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if code is not None:
         return code
     before = Conditions.now()
-    named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
+    named = isa.asked_and_proven(options.isa)
     with harness.pinned(options.threads) as cores:
         content = measured(options) | {"pinned": cores}
     found = record.record("stages", arguments, named, before, content)

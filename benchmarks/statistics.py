@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -91,22 +91,6 @@ class Estimate:
     def to_json(self) -> dict[str, Any]:
         """The three numbers, rounded."""
         return {name: round(number, 5) for name, number in dataclasses.asdict(self).items()}
-
-
-def bootstrap(
-    values: Samples, figure: Callable[[NDArray[np.floating]], float]
-) -> Estimate:
-    """``figure`` of the samples, with the percentile interval of :data:`RESAMPLES` resamples.
-
-    Raises:
-        ValueError: there is no sample.
-    """
-    data = np.asarray(values, float)
-    if not len(data):
-        raise ValueError("no samples; a bootstrap needs at least one")
-    picks = np.random.default_rng(_SEED).integers(len(data), size=(RESAMPLES, len(data)))
-    low, high = np.percentile([figure(data[pick]) for pick in picks], (2.5, 97.5))
-    return Estimate(value=figure(data), low=float(low), high=float(high))
 
 
 def paired_ratio(first: Samples, second: Samples, blocks: int = BLOCKS) -> Estimate:

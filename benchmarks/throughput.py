@@ -239,7 +239,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if code is not None:
         return code
     before = Conditions.now()
-    named = {"asked": options.isa, "onednn": isa.verify_isa(options.isa)}
+    named = isa.asked_and_proven(options.isa)
     report = record.record("throughput", arguments, named, before, measure(options))
     print(text(report))
     record.save(report, options.out)

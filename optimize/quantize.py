@@ -2,7 +2,7 @@
 
 Weights become signed 8-bit numbers a channel, activations 8-bit numbers a tensor, from statistics
 on the calib pictures. From the last weighted layers to the outputs everything stays in floating
-point: they cost little, and scores, distances and logits need more than 256 values.
+point: what they answer is what is judged.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def float_layers(model: Any, matmuls: bool) -> dict[str, str]:
         if op.get_type_name() in _WEIGHTED and not in_8_bits(op):
             name = op.get_friendly_name()
             if name in ends:
-                reason = "before an output, where 256 values are too few"
+                reason = "the last before an output"
             elif op.get_type_name() == "MatMul" and not matmuls:
                 reason = "matrix product, slower in 8 bits without VNNI"
             else:

@@ -77,9 +77,10 @@ def run_step(
         OutputError: the folder cannot be written.
     """
     note = out / "steps" / f"{step}-{task}.json"
-    assert "code" not in inputs, "this name is taken"
-    recipe = {name: str(value) for name, value in inputs.items()}
-    recipe["code"] = source_hash(task, Path(make.__code__.co_filename))
+    recipe = {
+        "inputs": {name: str(value) for name, value in inputs.items()},
+        "code": source_hash(task, Path(make.__code__.co_filename)),
+    }
     if (found := _finished(note, folder, recipe)) is not None:
         return StepResult(folder=folder, manifest=found, kept=True)
     partial = folder.with_name(folder.name + ".partial")
@@ -91,7 +92,7 @@ def run_step(
         manifest = make(partial)
         manifests.save(manifest, partial)
         partial.rename(folder)
-        write_json(note, {"inputs": recipe, "made": fingerprint(manifest)})
+        write_json(note, recipe | {"made": fingerprint(manifest)})
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error}; choose another --out") from error
     finally:
@@ -99,13 +100,13 @@ def run_step(
     return StepResult(folder=folder, manifest=manifest, kept=False)
 
 
-def _finished(note: Path, folder: Path, recipe: dict[str, str]) -> Manifest | None:
+def _finished(note: Path, folder: Path, recipe: dict[str, Any]) -> Manifest | None:
     """The manifest in ``folder``, if it is intact and was made by ``recipe``."""
     try:
         found = manifests.load(folder)
     except ModelError:
         return None  # absent, damaged or half written: it is made anew
-    same = read_json(note) == {"inputs": recipe, "made": fingerprint(found)}
+    same = read_json(note) == recipe | {"made": fingerprint(found)}
     return found if same else None
 
 

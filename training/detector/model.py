@@ -137,8 +137,8 @@ class Head(nn.Module):
 class Detector(nn.Module):
     """The trained module is the exported module; see :meth:`forward` for the contract.
 
-    Only the best cells are decoded, in the graph: the softmax of all cells' distributions took 4 %
-    of an INT8 detector's time.
+    Only the best cells are decoded, in the graph: the softmax of all cells' distributions is work
+    that 8 bits do not make faster.
     """
 
     mean: Tensor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import math
 import os
 import sys
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from alpr_edge.output import Writer
     from alpr_edge.pipeline import ALPR, Result
 
+DEPLOY = (
+    "alpr_edge.watch.watch_command", "alpr_edge.serve.command", "alpr_edge.watch.camera_command",
+    "alpr_edge.watch.config_command",
+)
+"""Modules of the commands for cameras and the service; each has ``add_command(commands)``."""
 _FORMATS = ("table", "json", "jsonl", "csv")
 
 
@@ -296,4 +302,6 @@ def _parser() -> argparse.ArgumentParser:
         help="file to store the choice in (default: ALPR_EDGE_CONFIG, else alpr-edge/tune.json in "
         "XDG_CONFIG_HOME or ~/.config)",
     )
+    for module in DEPLOY:
+        importlib.import_module(module).add_command(commands)
     return parser

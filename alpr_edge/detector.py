@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,12 @@ class PlateDetector(StagedDetector):
         facts = self.engine.manifest.detector_decode
         self.min_score = facts.score_threshold if min_score is None else min_score
         self._iou = facts.nms_iou
+
+    def twin(self) -> PlateDetector:
+        """The same detector for another thread (:meth:`Engine.twin`)."""
+        other = copy.copy(self)
+        other.engine = self.engine.twin()
+        return other
 
     def letterbox(self, image: Image) -> Framed:
         """The picture scaled into the network's frame."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import os
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -32,37 +34,42 @@ _NO_ARITHMETIC = ("Convert", "Gather", "Reorder", "Reshape", "Transpose")
 
 
 class Engine:
-    """One model, loaded and ready: arrays in, named arrays out, synchronous, one stream.
+    """One model, loaded and ready: arrays in, named arrays out, synchronous.
 
     The precision of the arithmetic is always the manifest's, so that a model answers the same on
-    every CPU (OpenVINO would take bf16 where the CPU has it). One object serves one thread.
+    every CPU (OpenVINO would take bf16 where the CPU has it). One object serves one thread; its
+    :meth:`twin` serves another one with the same compiled model.
 
     Args:
         folder: holds model.xml, model.bin and manifest.json.
         threads: CPU threads of one inference; None leaves it to OpenVINO.
         cache_dir: where compiled models are kept to start faster; None keeps none.
+        streams: how many twins compute at the same time, each with ``threads``.
 
     ``load_ms`` and ``compile_ms`` tell how long it took to read the model (its hashes checked) and
     to compile it.
 
     Raises:
         ModelError: the model is missing, corrupt, or not what its manifest says.
-        UsageError: ``threads`` is below 1.
+        UsageError: ``threads`` or ``streams`` is below 1.
     """
 
     def __init__(
-        self, folder: Path | str, *, threads: int | None = None, cache_dir: Path | str | None = None
+        self, folder: Path | str, *, threads: int | None = None,
+        cache_dir: str | os.PathLike[str] | None = None, streams: int = 1,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise UsageError(f"threads is {threads}; allowed: 1 or more")
+        for name, value in (("threads", threads), ("streams", streams)):
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}; allowed: 1 or more")
         begin = time.perf_counter()
         self.folder = Path(folder)
         self.manifest = manifests.load(self.folder)
         properties: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": self.manifest.inference_precision,
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads or 0,
-            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": (threads or 0) * streams,
+            "NUM_STREAMS": streams,
+            "ENABLE_CPU_PINNING": False,  # pinned, every engine of a process sits on the same core
         }
         if cache_dir is not None:
             properties["CACHE_DIR"] = str(cache_dir)
@@ -81,12 +88,22 @@ class Engine:
                 f"{str(error).strip().splitlines()[-1]}; get the model anew"
             ) from error
         self._names = [output.name for output in self.manifest.outputs]
-        self._requests = {
+        self._requests = self._new_requests()
+        self.load_ms = 1e3 * (loaded - begin)
+        self.compile_ms = 1e3 * (time.perf_counter() - loaded)
+
+    def twin(self) -> Engine:
+        """Another engine on the same compiled model, for another thread."""
+        other = copy.copy(self)
+        other._requests = self._new_requests()
+        return other
+
+    def _new_requests(self) -> dict[int, Any]:
+        """By batch, a request of its own on each compiled model."""
+        return {
             int(compiled.input(0).shape[0]): compiled.create_infer_request()
             for compiled in self._compiled
         }
-        self.load_ms = 1e3 * (loaded - begin)
-        self.compile_ms = 1e3 * (time.perf_counter() - loaded)
 
     def _fixed(self, model: Any) -> Iterator[Any]:
         """The model with each batch that it is to run with."""

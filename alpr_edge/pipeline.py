@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from alpr_edge import alphabet, geometry
 from alpr_edge.detector import PlateDetector, StagedDetector
 from alpr_edge.draw import draw_plates
+from alpr_edge.engine import Engine
 from alpr_edge.errors import UsageError
 from alpr_edge.images import check_image, load_image
 from alpr_edge.kind import plate_kind
@@ -42,7 +45,8 @@ class Result:
 
 
 class ALPR:
-    """Find and read the licence plates of a picture. One object serves one thread.
+    """Find and read the licence plates of a picture. One object serves one thread; its
+    :meth:`twin` serves another one with the same compiled networks.
 
     Args:
         models: a models folder (:mod:`alpr_edge.picks`); None takes the shipped models.
@@ -50,6 +54,8 @@ class ALPR:
             a :class:`~alpr_edge.detector.StagedDetector` has each of its steps timed.
         reader: any object with ``predict(plates) -> list[Reading]`` in place of the shipped one.
         threads: CPU threads of one inference; None leaves it to OpenVINO.
+        streams: how many twins compute at the same time, each with ``threads``.
+        cache: folder where compiled networks are kept to start faster; None keeps none.
         precision: ``fp32`` takes models that are not quantized, ``int8`` quantized ones, ``auto``
             those picked for this class of CPU.
         min_confidence: plates whose text is less certain are left out; None takes the model's own
@@ -73,6 +79,8 @@ class ALPR:
         detector: DetectorLike | None = None,
         reader: ReaderLike | None = None,
         threads: int | None = None,
+        streams: int = 1,
+        cache: str | os.PathLike[str] | None = None,
         precision: Precision | None = None,
         min_confidence: float | None = None,
         min_detection: float | None = None,
@@ -81,15 +89,34 @@ class ALPR:
             if value is not None and not 0 <= value <= 1:
                 raise UsageError(f"{name} is {value}; allowed: 0..1")
         chooser = Chooser(models=models, precision=precision, threads=threads)
-        self.detector: DetectorLike = detector or _detector(chooser, min_detection)
-        self.reader: ReaderLike = reader or _reader(chooser)
+        load = functools.partial(Engine, streams=streams, cache_dir=cache)
+        self.detector: DetectorLike = detector or _detector(chooser, load, min_detection)
+        self.reader: ReaderLike = reader or _reader(chooser, load)
         if min_confidence is None:
             own = self.reader
             min_confidence = own.min_confidence if isinstance(own, PlateReader) else 0.0
         self.min_confidence = min_confidence
         self.min_detection = min_detection or 0.0
+        self._stage()
+
+    def _stage(self) -> None:
         self._detect = _staged_detector(self.detector)
         self._read = _staged_reader(self.reader)
+
+    def twin(self) -> ALPR:
+        """Another object on the same compiled networks, for another thread.
+
+        Raises:
+            UsageError: the detector or reader is one of your own.
+        """
+        if not isinstance(self.detector, PlateDetector) or not isinstance(self.reader, PlateReader):
+            raise UsageError(
+                "a detector or reader of your own has no twin; make one ALPR for each thread"
+            )
+        other = copy.copy(self)
+        other.detector, other.reader = self.detector.twin(), self.reader.twin()
+        other._stage()
+        return other
 
     def predict(self, frame: Picture) -> list[Plate]:
         """The plates of one picture, a BGR uint8 (H, W, 3) array or a path; coordinates in its
@@ -131,14 +158,16 @@ class ALPR:
         return draw_plates(check_image(frame), plates)
 
 
-def _detector(chooser: Chooser, min_score: float | None) -> PlateDetector:
+def _detector(
+    chooser: Chooser, load: Callable[..., Engine], min_score: float | None
+) -> PlateDetector:
     setting = chooser.setting("detector")
-    return PlateDetector(setting.folder, threads=setting.threads, min_score=min_score)
+    return PlateDetector(setting.folder, threads=setting.threads, min_score=min_score, load=load)
 
 
-def _reader(chooser: Chooser) -> PlateReader:
+def _reader(chooser: Chooser, load: Callable[..., Engine]) -> PlateReader:
     setting = chooser.setting("reader")
-    return PlateReader(setting.folder, threads=setting.threads)
+    return PlateReader(setting.folder, threads=setting.threads, load=load)
 
 
 def rectify_all(image: Image, detections: Sequence[Detection]) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,12 @@ class PlateReader:
             )
         self._temperature = facts.temperature
         self.min_confidence = facts.confidence_threshold
+
+    def twin(self) -> PlateReader:
+        """The same reader for another thread (:meth:`Engine.twin`)."""
+        other = copy.copy(self)
+        other.engine = self.engine.twin()
+        return other
 
     def predict(self, plates: NDArray[np.uint8]) -> list[Reading]:
         """Read N rectified plates, (N, 48, 192, 3) uint8 BGR; one Reading each, in order."""

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import openvino
@@ -149,3 +151,18 @@ def test_missing_openvino_names_the_remedy(monkeypatch):
     monkeypatch.delitem(sys.modules, "alpr_edge.engine")
     with pytest.raises(LibraryError, match="pip install 'openvino"):
         importlib.import_module("alpr_edge.engine")
+
+
+def test_a_twin_computes_the_same_at_the_same_time(tiny_models: Path) -> None:
+    engine = Engine(tiny_models / "reader", threads=1, streams=2)
+    twin = engine.twin()
+    pictures = np.random.default_rng(3).integers(0, 255, (2, 1, 48, 192, 3), dtype=np.uint8)
+    alone = [engine.run(picture)["logits"] for picture in pictures]
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(20):
+            together = list(threads.map(
+                lambda one: one[0].run(one[1])["logits"],
+                zip((engine, twin), pictures, strict=True),
+            ))
+            for got, want in zip(together, alone, strict=True):
+                np.testing.assert_array_equal(got, want)

@@ -23,6 +23,11 @@ SUFFIXES = frozenset((
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """The next marker; within compressed data 0xff is followed by 0 or a restart marker."""
 _JPEG_END = 0xD9
+_BEGINNING = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|II\*\0|MM\0\*|BM|GIF8|P[1-6]\s|"
+    rb"\0\0\0\x0cjP|\xff\x4f\xff\x51|....ftypavi", re.DOTALL,
+)
+"""How the files of the kinds begin that :func:`_why_not` names."""
 
 
 def load_image(path: str | os.PathLike[str]) -> Image:
@@ -44,17 +49,26 @@ def load_image(path: str | os.PathLike[str]) -> Image:
         raise ImageError(f"{file}: is a folder; a picture file is needed") from None
     except OSError as error:
         raise ImageError(f"{file}: cannot be read: {error.strerror}") from error
+    return decode_image(data, str(file))
+
+
+def decode_image(data: bytes, name: str) -> Image:
+    """The bytes of a picture file as :func:`load_image` has them; ``name`` begins each message.
+
+    Raises:
+        ImageError: they are empty, no picture, damaged or too large.
+    """
     if not data:
-        raise ImageError(f"{file}: the file is empty (0 bytes)")
+        raise ImageError(f"{name}: the file is empty (0 bytes)")
     if _cut_short(data):
-        raise ImageError(f"{file}: the file is cut short: {len(data)} bytes and no end marker")
+        raise ImageError(f"{name}: the file is cut short: {len(data)} bytes and no end marker")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise ImageError(_refusal(file, str(error))) from error
+        raise ImageError(_refusal(name, str(error))) from error
     if image is None:
-        raise ImageError(f"{file}: {_why_not(file)}")
-    return _check_side(np.asarray(image, np.uint8), f"{file}: ")
+        raise ImageError(f"{name}: {_why_not(data)}")
+    return _check_side(np.asarray(image, np.uint8), f"{name}: ")
 
 
 def check_image(image: object) -> Image:
@@ -107,16 +121,16 @@ def _cut_short(data: bytes) -> bool:
     return True
 
 
-def _refusal(file: Path, error: str) -> str:
+def _refusal(name: str, error: str) -> str:
     if "validateInputImageSize" in error:
         return (
-            f"{file}: too large; at most {MAX_PIXELS / 1e6:.0f} megapixels are read, more with "
+            f"{name}: too large; at most {MAX_PIXELS / 1e6:.0f} megapixels are read, more with "
             "OPENCV_IO_MAX_IMAGE_PIXELS in the environment"
         )
-    return f"{file}: OpenCV cannot decode it: {error.strip().splitlines()[-1]}"
+    return f"{name}: OpenCV cannot decode it: {error.strip().splitlines()[-1]}"
 
 
-def _why_not(file: Path) -> str:
-    if cv2.haveImageReader(str(file)):
+def _why_not(data: bytes) -> str:
+    if _BEGINNING.match(data):
         return "begins like a picture, but is cut short, damaged or of an unsupported kind"
     return "is no picture that OpenCV reads (JPEG, PNG, WebP, TIFF, BMP, GIF, JPEG 2000, AVIF)"

@@ -1,16 +1,23 @@
 """JSON values to typed dataclasses, strictly: what is unknown, missing or of a wrong type is named.
 
-For :mod:`alpr_edge.manifest`, :mod:`alpr_edge.picks` and :mod:`alpr_edge.tuning`.
+For :mod:`alpr_edge.manifest`, :mod:`alpr_edge.picks` and :mod:`alpr_edge.tuning`; the values of
+TOML files are checked by it too (:mod:`alpr_edge.watch.config_values`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import json
 import types
 import typing
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
+
+_NAMES = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "a string",
+    Path: "a path",
+}
 
 
 class SchemaError(ValueError):
@@ -38,7 +45,8 @@ def load(kind: Any, path: Path) -> Any:
 
 
 def build(kind: Any, value: Any, where: str) -> Any:
-    """``value`` (JSON) as type ``kind``: a dataclass, tuple, dict, Literal, float, int or str.
+    """``value`` (JSON) as type ``kind``: a dataclass, tuple (of one type, or a fixed number of
+    types), dict, Literal, enum, Path, float, int, bool or str.
 
     ``where`` ("file: key.") begins every error.
 
@@ -48,20 +56,39 @@ def build(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _build_dataclass(kind, value, where)
     origin, args = get_origin(kind), get_args(kind)
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):
         return _build_union(args, value, where)
     if origin is Literal and value in args and type(value) in map(type, args):
         return value
     if origin is tuple and isinstance(value, list):
-        return tuple(build(args[0], v, f"{where}{i}.") for i, v in enumerate(value))
+        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else args
+        if len(kinds) == len(value):
+            items = zip(kinds, value, strict=True)
+            return tuple(build(k, v, f"{where}{i}.") for i, (k, v) in enumerate(items))
     if origin is dict and isinstance(value, dict):
         return {k: build(args[1], v, f"{where}{k}.") for k, v in value.items()}
+    if isinstance(kind, enum.EnumType) and value in [one.value for one in kind]:
+        return kind(value)
+    if kind is Path and type(value) is str and value:
+        return Path(value)
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if kind in (int, str) and type(value) is kind:
+    if kind in (bool, int, str) and type(value) is kind:
         return value
-    allowed = f"one of {args}" if origin is Literal else getattr(kind, "__name__", kind)
-    raise SchemaError(f"{where.removesuffix('.')} is {value!r}; allowed: {allowed}")
+    raise SchemaError(f"{where.removesuffix('.')} is {value!r}; allowed: {allowed(kind)}")
+
+
+def allowed(kind: Any) -> str:
+    """What :func:`build` takes for a ``kind`` that is no dataclass, for people."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return f"one of {args}"
+    if origin is tuple:
+        inner = "..." if args[-1] is Ellipsis else ", ".join(map(allowed, args))
+        return f"an array [{inner}]"
+    if isinstance(kind, enum.EnumType):
+        return "one of " + ", ".join(repr(one.value) for one in kind)
+    return _NAMES.get(kind) or str(getattr(kind, "__name__", kind))
 
 
 def _build_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:

@@ -18,8 +18,8 @@ _FLOATS = ("f32", "f16", "bf16")
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
     """``parameters`` are the elements of all constants in floating point or 8 bits, but for those
-    that only quantize (scales, zero points, ranges); ``zeros`` of them are exactly 0. ``macs`` is
-    for one picture (:mod:`alpr_edge.count`)."""
+    that only quantize (scales, zero points, ranges) or are looked up (a detector's grid);
+    ``zeros`` of them are exactly 0. ``macs`` is for one picture (:mod:`alpr_edge.count`)."""
 
     parameters: int
     zeros: int
@@ -51,7 +51,14 @@ def is_parameter(constant: Any) -> bool:
     kind = constant.get_element_type().to_string()
     if kind in BYTES:
         return True
-    return kind in _FLOATS and not any(_only_quantizes(use.get_node()) for use in _uses(constant))
+    return kind in _FLOATS and not any(
+        _is_looked_up(use) or _only_quantizes(use.get_node()) for use in _uses(constant)
+    )
+
+
+def _is_looked_up(use: Any) -> bool:
+    """Whether ``use`` is of a table, entries of which are gathered."""
+    return use.get_node().get_type_name() == "Gather" and use.get_index() == 0
 
 
 def _only_quantizes(op: Any) -> bool:

@@ -55,3 +55,11 @@ def test_scales_and_ranges_are_no_parameters():
     plain = ops.matmul(x, ops.constant(weights(4, 4)), False, False)
     assert not in_8_bits(plain)
     assert count_macs(openvino.Model([plain], [x])) == Macs(total=16, of_8_bits=0)
+
+
+def test_a_table_that_is_looked_up_is_no_parameter():
+    x = ops.parameter([2], np.int32)
+    table = ops.constant(weights(50, 4))
+    found = ops.gather(table, x, ops.constant(np.int64(0)))
+    model = openvino.Model([ops.matmul(found, ops.constant(weights(4, 3)), False, False)], [x])
+    assert count.count_model(model).parameters == 4 * 3

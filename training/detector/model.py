@@ -25,6 +25,7 @@ from training.detector.mobilenetv4 import (
     MobileNetV4,
     Table,
     Widths,
+    widths_of,
     with_widths,
 )
 
@@ -244,6 +245,12 @@ def _of_each(cells: Tensor, best: Tensor) -> Tensor:
 def detector_edge() -> Detector:
     """The detector we ship: MobileNetV4-Conv-Small, about 1.1 GMAC at 640 x 384."""
     return Detector(DetectorConfig())
+
+
+def detector_small() -> Detector:
+    """Half the inner channels, one BiFPN layer of 48: what pruning is compared with."""
+    widths = tuple(width // 2 for width in widths_of(CONV_SMALL))
+    return Detector(DetectorConfig(widths=widths, channels=48, bifpn_layers=1))
 
 
 def detector_medium() -> Detector:

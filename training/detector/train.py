@@ -14,13 +14,13 @@ from training.checkpoint import data_hash, load_weights, resumed_step
 from training.detector.data import DataConfig, FrameDataset, batches
 from training.detector.evaluate import evaluate, frames_of
 from training.detector.mobilenetv4 import imagenet_weights
-from training.detector.model import Detector, detector_edge, detector_medium
+from training.detector.model import Detector, detector_edge, detector_medium, detector_small
 from training.loop import LoopConfig, seed_everything, train
 from training.missed import read_missed
 from training.options import DEFAULTS, RunOptions
 from training.selection import trained_on
 
-VARIANTS = {"edge": detector_edge, "medium": detector_medium}
+VARIANTS = {"edge": detector_edge, "small": detector_small, "medium": detector_medium}
 STEPS = 30_000
 FAST_MINUTES, FAST_FRAMES = 10.0, 600
 

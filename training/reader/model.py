@@ -330,6 +330,15 @@ def reader_edge() -> Reader:
     )
 
 
+def reader_small() -> Reader:
+    """About 40 % of the edge reader's arithmetic: what pruning is compared with."""
+    return Reader(
+        ReaderConfig(
+            width=128, heads=4, encoder_layers=3, decoder_layers=2, stem=(24, 48, 96), dropout=0.1
+        )
+    )
+
+
 def reader_seed() -> Reader:
     """The origin's size: linear patches, width 624, 8 + 6 layers, 12 heads, dropout 0.25."""
     return Reader(
@@ -349,4 +358,6 @@ def reader_tiny() -> Reader:
     )
 
 
-VARIANTS = {"edge": reader_edge, "seed": reader_seed, "tiny": reader_tiny}
+VARIANTS = {
+    "edge": reader_edge, "small": reader_small, "seed": reader_seed, "tiny": reader_tiny,
+}

@@ -62,7 +62,7 @@ def test_every_variant_is_one_change_away_from_the_base(tmp_path) -> None:
 
 def test_runs_are_compared_with_the_base_of_their_seed_and_not_repeated(tmp_path, runs) -> None:
     data, out = build_data(tmp_path / "data", splits=("train", "dev")), tmp_path / "out.json"
-    more = {"only": ["augment-0"], "minutes": 2.0}
+    more = {"only": ["augment-0"], "steps": 20}
     report = ablate(data, tmp_path / "runs", out, **more)
     assert runs == ["base-0", "augment-0-0", "base-1", "augment-0-1"]
     assert json.loads(out.read_text()) == report
@@ -74,9 +74,9 @@ def test_runs_are_compared_with_the_base_of_their_seed_and_not_repeated(tmp_path
     (tmp_path / "runs" / "augment-0-1" / RESULT).unlink()  # as if it was interrupted
     assert ablate(data, tmp_path / "runs", out, **more) == report
     assert runs[4:] == ["augment-0-1"]
-    with pytest.raises(UsageError, match="other --minutes"):
-        ablate(data, tmp_path / "runs", out, only=["augment-0"], minutes=3.0)
-    ablate(data, tmp_path / "runs", out, only=["pretrained"], minutes=2.0, seeds=[0])
+    with pytest.raises(UsageError, match="other --steps"):
+        ablate(data, tmp_path / "runs", out, only=["augment-0"], steps=30)
+    ablate(data, tmp_path / "runs", out, only=["pretrained"], steps=20, seeds=[0])
     assert runs[5:] == ["encoder", "pretrained-0"]
 
 
@@ -94,7 +94,7 @@ def test_the_table_by_hand() -> None:
         "part": {"what": "a part", "seeds": {"1": {"exact": 0.7}},
                  "difference": {"1": {"exact": 0.1}}},
     }
-    report = {"plates": {"exact": 9}, "minutes": 10.0, "threads": 2, "variants": entries}
+    report = {"plates": {"exact": 9}, "steps": 10, "variants": entries}
     assert table(report).splitlines()[2:] == [
         "| variant | seed 0 | seed 1 | less the base |", "|---|---|---|---|",
         "| all | 50.0% | 60.0% | - |", "| a part | - | 70.0% | +10.0 |",

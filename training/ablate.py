@@ -4,7 +4,8 @@
 
 The base is the fast recipe; every variant is one change away from it and is compared with the base
 of the same seed, on dev. The runs come one after the other; the same command again goes on where it
-was stopped. The table in docs/training.md is made from the committed report.
+was stopped. All runs take as many steps, so that it does not matter how busy the machine was. The
+table in docs/training.md is made from the committed report.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from training.reader.train import ReaderRecipe
 ROOT = Path(__file__).parent.parent
 REPORT, DOCUMENT = ROOT / "docs" / "results" / "ablations.json", ROOT / "docs" / "training.md"
 BLOCK = "ablations"
-SCHEMA = 1
+SCHEMA = 2
+STEPS = 1500
+"""Of each run: about 10 minutes of one core."""
 BASE, PRETRAINED, PSEUDO = "base", "pretrained", "pseudo"
 ENCODER, RESULT = "encoder", "result.json"
 """The pre-training's folder among the runs; the file that a finished run has."""
@@ -83,7 +86,7 @@ def variants(base: ReaderRecipe, encoder: Path, pseudo: Path | None) -> dict[str
 
 
 def ablate(
-    data: Path, runs: Path, out: Path, *, minutes: float | None = None,
+    data: Path, runs: Path, out: Path, *, steps: int = STEPS,
     seeds: Sequence[int] = (0, 1), only: Sequence[str] = (), pseudo: Path | None = None,
     options: RunOptions = DEFAULTS,
 ) -> dict[str, Any]:
@@ -93,7 +96,8 @@ def ablate(
     Raises:
         UsageError: no such variant, or a finished run had another recipe.
     """
-    base = reader.fast_recipe(minutes)
+    base = reader.fast_recipe()
+    base = replace(base, loop=replace(base.loop, minutes=None, steps=steps))
     every = variants(base, runs / ENCODER / BEST, pseudo)
     for name in only:
         if name not in every:
@@ -101,7 +105,7 @@ def ablate(
                              + ("" if pseudo else f"; {PSEUDO} with --pseudo FILE"))
     plates = Counter(plate.dataset for plate in evaluation_plates(data, Split.DEV))
     about = {
-        "schema": SCHEMA, "minutes": base.loop.minutes, "threads": options.threads,
+        "schema": SCHEMA, "steps": steps, "threads": options.threads,
         "commit": commit(), "data_hash": data_hash(data),
         "plates": {"exact": plates.total(), **dict(sorted(plates.items()))},
     }
@@ -134,13 +138,13 @@ def finish(
     }))
     if (folder / RESULT).exists():
         if json.loads((folder / RESULT).read_text())["recipe"] != facts:
-            raise UsageError(f"{folder} was run with another recipe or other --minutes; give "
+            raise UsageError(f"{folder} was run with another recipe or other --steps; give "
                              "another folder for --runs, or take this one away")
         return
     if name == PRETRAINED:
-        pretrain.run(
-            data, runs / ENCODER, pretrain.pretrain_recipe(recipe.loop.minutes), options=options
-        )
+        first = pretrain.pretrain_recipe()
+        first = replace(first, loop=replace(first.loop, steps=recipe.loop.steps))
+        pretrain.run(data, runs / ENCODER, first, options=options)
     reader.run(data, folder, recipe, options=options)
     figures = load_weights(folder / LAST).notes["dev"]
     (folder / RESULT).write_text(json.dumps({"recipe": facts, "figures": figures}, indent=1))
@@ -179,8 +183,8 @@ def table(report: Mapping[str, Any] | None) -> str:
         return "Not run yet."
     seeds = list(report["variants"][BASE]["seeds"])
     lines = [
-        f"Read exactly of {report['plates']['exact']} dev plates after {report['minutes']:g} "
-        f"minutes on {report['threads']} threads, for each seed; the difference is in points.",
+        f"Read exactly of {report['plates']['exact']} dev plates after {report['steps']} steps, "
+        "for each seed; the difference is in points.",
         "",
         f"| variant | {' | '.join(f'seed {seed}' for seed in seeds)} | less the base |",
         "|---" * (len(seeds) + 2) + "|",

@@ -243,7 +243,7 @@ def add_ablate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, required=True, help=DATA)
     command.add_argument("--runs", type=Path, required=True, help="folder of the runs' folders")
     command.add_argument("--out", type=Path, required=True, help="report to write (.json)")
-    command.add_argument("--minutes", type=float, help="of each run (default: as --fast)")
+    command.add_argument("--steps", type=int, help="of each run (default: 10 minutes of one core)")
     command.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     command.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="these variants, and the base"
@@ -254,10 +254,10 @@ def add_ablate(command: argparse.ArgumentParser) -> None:
 
 def ablate(options: argparse.Namespace) -> None:
     """Ablate the reader's recipe."""
-    from training.ablate import ablate, table
+    from training.ablate import STEPS, ablate, table
 
     print(table(ablate(
-        options.data, options.runs, options.out, minutes=options.minutes, seeds=options.seeds,
+        options.data, options.runs, options.out, steps=options.steps or STEPS, seeds=options.seeds,
         only=options.only, pseudo=options.pseudo, options=run_options(options),
     )))
 

@@ -129,6 +129,10 @@ STEPS = (
         options=(groups.add_training, groups.add_ratio, groups.add_size),
     ),
     Step(
+        name="harden", help="a reader's GELUs to hard-swish, and recover", make=retrain.harden_step,
+        source=None, usual=False, options=(groups.add_training, groups.add_size),
+    ),
+    Step(
         name="sparsify", help="set the smallest weights to zero (NNCF), and recover",
         make=retrain.sparsify_step, source=None, usual=False,
         options=(groups.add_training, groups.add_zeros, groups.add_size),

@@ -17,7 +17,7 @@ from openvino import opset13 as ops
 
 SUFFIX = "/convolution"
 """Added to the name of a matrix product for the convolution that takes its place."""
-_ACTIVATIONS = ("Gelu", "Relu")
+_ACTIVATIONS = ("Gelu", "HSwish", "Relu")
 _TO_PICTURE, _TO_TOKENS = [0, 3, 1, 2], [0, 2, 3, 1]
 """Orders of the axes: (N, 1, L, D) to (N, D, 1, L), and back."""
 

@@ -1,4 +1,4 @@
-"""The steps that train on: pruning with recovery, masks of zeros, simulated 8 bits.
+"""The steps that train on: pruning and hardening with recovery, masks of zeros, simulated 8 bits.
 
 Each makes checkpoints in ``OUT/NAME/weights`` (ordinary ones, but for 8 bits) and variants of them
 in ``OUT/NAME``; runs are in ``OUT/runs`` and go on where they were interrupted.
@@ -26,8 +26,6 @@ def prune_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult
     and converted: OUT/pruned-PERCENT/fp32."""
     from optimize.export import deployable
     from optimize.prune import prune
-    from training.checkpoint import BEST
-    from training.distill import run
 
     task = deployable(checkpoint).task
     results, current = [], checkpoint
@@ -39,16 +37,23 @@ def prune_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult
             out / "weights" / f"{task}-cut.safetensors", inputs,
             functools.partial(prune, current, ratio, options.data, layers=layers),
         )
-        run_dir = _run_folder(options, out.name, task, inputs)
-
-        def recover(target: Path, start: Path = cut, run_dir: Path = run_dir) -> None:
-            run(options.data, run_dir, start=start, teacher=checkpoint, minutes=options.minutes,
-                selection=_selection(options), options=_run_options(options))
-            shutil.copyfile(run_dir / BEST, target)
-
-        current = kept(out / "weights" / f"{task}.safetensors", inputs, recover)
+        current = _recovered(options, out, task, start=cut, teacher=checkpoint, inputs=inputs)
         results += deploy(current, out, options)
     return results
+
+
+def harden_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult]:
+    """A reader's GELUs replaced by hard-swish, recovered with the checkpoint as its teacher, and
+    converted: OUT/hardened/fp32."""
+    from optimize.harden import harden
+
+    out = options.out / "hardened"
+    inputs = _inputs(options, root=checkpoint)
+    start = kept(
+        out / "weights" / "reader-start.safetensors", inputs, functools.partial(harden, checkpoint)
+    )
+    made = _recovered(options, out, "reader", start=start, teacher=checkpoint, inputs=inputs)
+    return deploy(made, out, options)
 
 
 def sparsify_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult]:
@@ -136,6 +141,24 @@ def kept(path: Path, inputs: dict[str, Any], make: Callable[[Path], Any]) -> Pat
         raise OutputError(f"{path} cannot be written: {error}; choose another --out") from error
     write_json(note, {"inputs": recipe, "made": load_weights(path).sha256})
     return path
+
+
+def _recovered(
+    options: argparse.Namespace, out: Path, task: str, *, start: Path, teacher: Path,
+    inputs: dict[str, Any],
+) -> Path:
+    """``out/weights/TASK.safetensors``: ``start`` trained on with ``teacher``."""
+    from training.checkpoint import BEST
+    from training.distill import run
+
+    folder = _run_folder(options, out.name, task, inputs)
+
+    def recover(target: Path) -> None:
+        run(options.data, folder, start=start, teacher=teacher, minutes=options.minutes,
+            selection=_selection(options), options=_run_options(options))
+        shutil.copyfile(folder / BEST, target)
+
+    return kept(out / "weights" / f"{task}.safetensors", inputs, recover)
 
 
 def _inputs(options: argparse.Namespace, **more: Any) -> dict[str, Any]:

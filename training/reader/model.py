@@ -11,7 +11,7 @@ encoder's tokens learns CTC beside: it speeds learning up and gives a second opi
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,8 @@ class ReaderConfig:
     encoder_layers: int
     decoder_layers: int
     mlp_ratio: int = 4
+    activation: Literal["gelu", "hardswish"] = "gelu"
+    """Between the two layers of each block's MLP."""
     dropout: float = 0.1
     bands: int = 2
     patch_width: int = 8
@@ -151,7 +153,7 @@ def mlp(config: ReaderConfig, hidden: int) -> nn.Sequential:
     """The two-layer network of a transformer block."""
     return nn.Sequential(
         nn.Linear(config.width, hidden),
-        nn.GELU(),
+        nn.GELU() if config.activation == "gelu" else nn.Hardswish(),
         nn.Dropout(config.dropout),
         nn.Linear(hidden, config.width),
     )

@@ -43,8 +43,8 @@ def prune_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult
 
 
 def harden_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult]:
-    """A reader's GELUs replaced by hard-swish, recovered with the checkpoint as its teacher (not with
-    0 minutes), and converted: OUT/hardened/fp32."""
+    """A reader's GELUs replaced by hard-swish, recovered with the checkpoint as its teacher (unless
+    it has 0 minutes), and converted: OUT/hardened/fp32."""
     from optimize.harden import harden
 
     out = options.out / "hardened"

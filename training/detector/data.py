@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from alpr_edge.data import read
 from alpr_edge.data.sample import PlateTruth, Sample, SetPolicy, Split, policy
@@ -24,6 +24,7 @@ from alpr_edge.geometry import PAD_VALUE, box_quad
 from alpr_edge.types import Box, Image
 from training import augment
 from training.detector.geometry import Plates, View, crop, flip, join, random_view, warp
+from training.loader import loaded
 from training.options import MEMORY
 from training.render import RenderMaterial, paste_distractor, paste_plate, render_plate
 from training.selection import without_sets
@@ -136,7 +137,6 @@ class FrameDataset(IterableDataset[dict[str, Tensor]]):
         self.material = RenderMaterial.load(root)
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        cv2.setNumThreads(1)
         worker = torch.utils.data.get_worker_info()
         rng = np.random.default_rng([self.seed, worker.id if worker else 0])
         while True:
@@ -256,7 +256,6 @@ def collate(pictures: list[tuple[Image, Plates, bool]], config: DataConfig) -> d
 
 def batches(dataset: FrameDataset, workers: int) -> Iterator[dict[str, Tensor]]:
     """Endless batches, made ahead in ``workers`` processes (0: here)."""
-    ahead = 4 if workers else None
-    return iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=ahead))
+    return loaded(dataset, workers)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset, get_worker_info
 
 from alpr_edge.alphabet import PAD, SLOTS, encode, fits
 from alpr_edge.data import read
@@ -20,6 +20,7 @@ from alpr_edge.errors import DataError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, box_quad, quad_box, rectify
 from alpr_edge.types import Floats, Image
 from training.augment import PLATE_RECIPE, augment
+from training.loader import loaded
 from training.options import MEMORY
 from training.reader.model import IGNORE
 from training.render import RenderMaterial, render_plate, surrounded
@@ -248,17 +249,7 @@ def batches(
     stream: PlateStream, batch_size: int, workers: int
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Endless batches, made in ``workers`` processes beside the training."""
-    loader = DataLoader(
-        stream, batch_size, num_workers=workers, collate_fn=collate,
-        prefetch_factor=4 if workers else None, worker_init_fn=single_thread,
-    )
-    return iter(loader)
-
-
-def single_thread(_: int) -> None:
-    """One thread a worker: they run beside the training."""
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
+    return loaded(stream, workers, batch_size=batch_size, collate=collate)
 
 
 def evaluation_plates(data: Path, split: Split) -> list[Plate]:

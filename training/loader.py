@@ -19,7 +19,7 @@ def loaded(
     OpenCV computes with one thread from here on: a process that is forked while it has more would
     wait for them for ever.
     """
-    cv2.setNumThreads(0)
+    cv2.setNumThreads(1)
     return iter(DataLoader(
         dataset, batch_size, num_workers=workers, collate_fn=collate,
         prefetch_factor=4 if workers else None, worker_init_fn=single_thread,

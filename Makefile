@@ -1,7 +1,8 @@
 # make demo       read the demo pictures with the shipped models (installs the runtime only)
 # make test       lint, types, tests
 # make kit        install everything for training and optimizing
-# make verify     the long check: every test, none skipped (ALPR_EDGE_DATA names the real pictures)
+# make verify     the long check: every test, none skipped (ALPR_EDGE_DATA names the real pictures,
+#                 README.md the Debian packages)
 # make bench-zip  benchmarks and wheel for a device: dist/alpr-edge-bench.zip
 # make lint       ruff and mypy
 

@@ -18,12 +18,8 @@ class AnnotatedFolder:
     """
 
     def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
+        self.folder = output_folder(Path(folder))
         self._used: set[str] = set()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"folder {folder} cannot be made: {error.strerror}") from error
 
     def save(self, file: str, result: Result) -> None:
         """Write the picture that was read from ``file``, its plates drawn, as a JPEG.
@@ -46,3 +42,18 @@ class AnnotatedFolder:
             name = f"{stem}-{number}"
         self._used.add(name)
         return self.folder / f"{name}.jpg"
+
+
+def output_folder(folder: Path) -> Path:
+    """``folder``, made where it is missing.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"folder {folder} cannot be made: {error.strerror}; name another one"
+        ) from error
+    return folder

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DEPLOY = (
     "alpr_edge.watch.watch_command", "alpr_edge.serve.command", "alpr_edge.watch.camera_command",
-    "alpr_edge.watch.config_command",
+    "alpr_edge.watch.config_command", "alpr_edge.watch.outbox_command",
 )
 """Modules of the commands for cameras and the service; each has ``add_command(commands)``."""
 _FORMATS = ("table", "json", "jsonl", "csv")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alpr_edge import compile_cache
 from alpr_edge import manifest as manifests
 from alpr_edge.errors import LibraryError, ModelError, UsageError
 
@@ -43,7 +44,8 @@ class Engine:
     Args:
         folder: holds model.xml, model.bin and manifest.json.
         threads: CPU threads of one inference; None leaves it to OpenVINO.
-        cache_dir: where compiled models are kept to start faster; None keeps none.
+        cache_dir: where compiled models are kept to start faster (:mod:`alpr_edge.compile_cache`);
+            None keeps none.
         streams: how many twins compute at the same time, each with ``threads``.
 
     ``load_ms`` and ``compile_ms`` tell how long it took to read the model (its hashes checked) and
@@ -71,8 +73,9 @@ class Engine:
             "NUM_STREAMS": streams,
             "ENABLE_CPU_PINNING": False,  # pinned, every engine of a process sits on the same core
         }
-        if cache_dir is not None:
-            properties["CACHE_DIR"] = str(cache_dir)
+        cache = None if cache_dir is None else compile_cache.prepare(Path(cache_dir))
+        if cache is not None:
+            properties["CACHE_DIR"] = str(cache)
         path = self.folder / manifests.MODEL_XML
         core = openvino.Core()
         try:
@@ -87,6 +90,8 @@ class Engine:
                 f"{path} cannot be loaded by OpenVINO {openvino.__version__}: "
                 f"{str(error).strip().splitlines()[-1]}; get the model anew"
             ) from error
+        if cache is not None:
+            compile_cache.seal(cache)
         self._names = [output.name for output in self.manifest.outputs]
         self._requests = self._new_requests()
         self.load_ms = 1e3 * (loaded - begin)

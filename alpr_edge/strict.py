@@ -12,7 +12,7 @@ import json
 import types
 import typing
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeGuard, get_args, get_origin
 
 _NAMES = {
     bool: "true or false", int: "a whole number", float: "a number", str: "a string",
@@ -67,7 +67,7 @@ def build(kind: Any, value: Any, where: str) -> Any:
             return tuple(build(k, v, f"{where}{i}.") for i, (k, v) in enumerate(items))
     if origin is dict and isinstance(value, dict):
         return {k: build(args[1], v, f"{where}{k}.") for k, v in value.items()}
-    if isinstance(kind, enum.EnumType) and value in [one.value for one in kind]:
+    if _is_enum(kind) and value in [one.value for one in kind]:
         return kind(value)
     if kind is Path and type(value) is str and value:
         return Path(value)
@@ -86,9 +86,13 @@ def allowed(kind: Any) -> str:
     if origin is tuple:
         inner = "..." if args[-1] is Ellipsis else ", ".join(map(allowed, args))
         return f"an array [{inner}]"
-    if isinstance(kind, enum.EnumType):
+    if _is_enum(kind):
         return "one of " + ", ".join(repr(one.value) for one in kind)
     return _NAMES.get(kind) or str(getattr(kind, "__name__", kind))
+
+
+def _is_enum(kind: Any) -> TypeGuard[type[enum.Enum]]:
+    return isinstance(kind, enum.EnumType)
 
 
 def _build_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:

@@ -10,9 +10,11 @@ from alpr_edge.errors import AlprEdgeError, ExitCode
 from benchmarks import (
     accuracy,
     budget,
+    cameras,
     cold,
     compare,
     energy,
+    events,
     memory,
     model,
     report,
@@ -22,9 +24,9 @@ from benchmarks import (
 )
 
 _COMMANDS = {
-    "accuracy": accuracy, "budget": budget, "cold": cold, "compare": compare, "energy": energy,
-    "memory": memory, "model": model, "report": report, "sizes": sizes, "stages": stages,
-    "throughput": throughput,
+    "accuracy": accuracy, "budget": budget, "cameras": cameras, "cold": cold, "compare": compare,
+    "energy": energy, "events": events, "memory": memory, "model": model, "report": report,
+    "sizes": sizes, "stages": stages, "throughput": throughput,
 }
 
 

@@ -1,4 +1,4 @@
-"""A camera for tests: sends an H.264 MP4 file as it is, by RTSP, once to each client from its begin.
+"""A camera for tests: sends an H.264 MP4 file as it is, by RTSP, to each client from its begin.
 
 Run by the system's Python, which has GStreamer: ``rtsp_server.py FILE [--port N] [--login U:P]``;
 prints its URL when it listens.
@@ -15,9 +15,10 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer
 
+# No config-interval: rtph264pay would repeat SPS and PPS within a frame of several slices, and a
+# client would take its parts for frames.
 PIPELINE = (
-    '( filesrc location="{file}" ! qtdemux ! h264parse ! '
-    "rtph264pay name=pay0 pt=96 config-interval=-1 )"
+    '( filesrc location="{file}" ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96 )'
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,10 @@ ALLOWED = {
 }
 """The project's own packages that each may import."""
 RUNTIME = {"cv2", "numpy", "openvino", "rich"}
+WATCH = {"av", "httpx", "paho", "prometheus_client", "watchdog"}
+SERVE = {"fastapi", "pydantic", "python_multipart", "starlette", "uvicorn"}
+EXTRAS = {"watch": WATCH, "serve": WATCH | SERVE}
+"""What each folder of the runtime may import beyond it: its extra of pyproject.toml."""
 ONLY_IN = {"openvino": {"engine.py"}, "cv2": {"_cv2.py"}}
 """Modules of the runtime that may import a library."""
 
@@ -49,7 +54,8 @@ def test_imports_point_one_way(package):
 def test_runtime_needs_its_declared_libraries_only():
     for file in sources("alpr_edge"):
         foreign = set(imports(file)) - sys.stdlib_module_names - {"alpr_edge"}
-        assert foreign <= RUNTIME, f"{file.relative_to(ROOT)} imports {foreign - RUNTIME}"
+        allowed = RUNTIME | EXTRAS.get(file.parent.name, set())
+        assert foreign <= allowed, f"{file.relative_to(ROOT)} imports {foreign - allowed}"
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
@@ -74,6 +80,31 @@ def test_runtime_loads_no_training_library():
 
 def test_importing_the_package_alone_needs_no_library():
     assert not loaded_after("import alpr_edge, alpr_edge.cli") & {"cv2", "openvino", "numpy"}
+
+
+def test_help_is_quick():
+    loaded = loaded_after("from alpr_edge import cli\ncli._parser()")
+    assert not loaded & ({"cv2", "openvino", "rich"} | WATCH | SERVE)
+
+
+@pytest.mark.parametrize(("arguments", "code", "told"), [
+    (["check-config"], 0, ""), (["read", "."], 2, ""),
+    (["watch", "clip.mp4"], 1, "pip install 'alpr-edge[watch]'"),
+    (["serve"], 3, "pip install 'alpr-edge[serve]'"),
+])
+def test_without_extras_the_base_works_and_the_rest_names_them(tmp_path, arguments, code, told):
+    (tmp_path / "clip.mp4").write_text("")
+    (tmp_path / "alpr-edge.toml").write_text("")
+    script = (
+        f"import sys\nfor name in {sorted(WATCH | SERVE)}: sys.modules[name] = None\n"
+        f"from alpr_edge import cli\nsys.exit(cli.main({arguments}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr and "Traceback" not in done.stderr
 
 
 def test_public_names():

@@ -52,6 +52,15 @@ def test_runtime_needs_no_training_library():
     assert {"train", "optimize", "bench", "dev"} <= project["optional-dependencies"].keys()
 
 
+def test_every_file_that_is_no_module_is_packaged():
+    package = ROOT / "alpr_edge"
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    patterns = config["tool"]["setuptools"]["package-data"]["alpr_edge"]
+    packaged = {path for pattern in patterns for path in package.glob(pattern)}
+    files = {path for path in package.rglob("*") if path.is_file()}
+    assert {path for path in files if path.suffix not in (".py", ".pyc")} == packaged
+
+
 @pytest.mark.slow
 def test_wheel_holds_the_runtime_with_its_models_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())

@@ -113,7 +113,8 @@ class StoreConfig:
     """The store of events."""
 
     path: Path | None = None
-    """SQLite file; pictures lie in a folder of the same name beside it. None: nothing is kept."""
+    """SQLite file; ``events.db`` has its pictures in ``events.pictures`` beside it. None: nothing
+    is kept."""
     keep_events_days: float = 90.0
     keep_pictures_days: float = 30.0
     max_pictures_mb: float = 2000.0
@@ -146,7 +147,7 @@ class MqttConfig:
     tls: bool = False
     ca_file: Path | None = None
     discovery: str | None = "homeassistant"
-    """Prefix of Home Assistant's discovery; None: no discovery."""
+    """Prefix of Home Assistant's discovery; None (in the file ``""``): no discovery."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

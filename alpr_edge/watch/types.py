@@ -22,6 +22,10 @@ class Frame:
     was shown to the camera: of a live source the moment it arrived, of a file its begin (the
     file's modification time less its duration, or 0 where nobody knows) plus its time stamp.
     ``arrived`` is ``time.monotonic()`` when decoding gave it; latencies count from there.
+
+    ``image`` is what is read, kept and shown, and what all coordinates refer to. ``small`` is the
+    picture that plates are found in where the camera has a ``detect_source``: the same view at
+    the same moment, of another size; whoever detects in it scales what it finds to ``image``.
     """
 
     camera: str
@@ -29,6 +33,7 @@ class Frame:
     time: float
     arrived: float
     image: Image = dataclasses.field(repr=False, compare=False)
+    small: Image | None = dataclasses.field(default=None, repr=False, compare=False)
 
 
 class Access(enum.StrEnum):

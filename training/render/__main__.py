@@ -1,9 +1,11 @@
-"""``python -m training.render demo|sheet|eval --data DATA --out PATH``."""
+"""``python -m training.render demo|sheet|eval|driveby --data DATA --out PATH``."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,7 @@ from rich.progress import Progress
 
 from alpr_edge.errors import AlprEdgeError, ExitCode, OutputError
 from training.render.demo import write_demo
+from training.render.driveby import write_driveby
 from training.render.heldout import SEED, write_heldout
 from training.render.material import RenderMaterial
 from training.render.sheet import contact_sheet
@@ -24,7 +27,8 @@ def parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="write the demo pictures of the documentation")
     sheet = commands.add_parser("sheet", help="write a picture of every plate style to look at")
     held_out = commands.add_parser("eval", help="write the held-out set of every plate style")
-    for command in (demo, sheet, held_out):
+    driveby = commands.add_parser("driveby", help="write a video of passing vehicles, with truth")
+    for command in (demo, sheet, held_out, driveby):
         command.add_argument("--data", type=Path, required=True, help="folder that holds render/")
         command.add_argument("--out", type=Path, required=True)
     sheet.add_argument("--seed", type=int, default=0)
@@ -32,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
                           help="cut-outs of each style, and frames of all")
     held_out.add_argument("--seed", type=int, default=SEED,
                           help="give another one to look at pictures: the default's are reported")
+    driveby.add_argument("--seed", type=int, default=1)
+    driveby.add_argument("--vehicles", type=_positive, default=72, metavar="N")
     return root
 
 
@@ -42,14 +48,30 @@ def _positive(text: str) -> int:
     return number
 
 
-def _write_heldout(options: argparse.Namespace) -> None:
+@contextlib.contextmanager
+def _rendering() -> Iterator[Callable[[int], None]]:
+    """A bar; what it gives is called after each picture with the number of all."""
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("rendering", total=None)
+        yield lambda total: progress.update(task, advance=1, total=total)
+
+
+def _write_heldout(options: argparse.Namespace) -> None:
+    with _rendering() as progress:
         count, pictures = write_heldout(
-            options.data, options.out, options.per_style, options.seed,
-            progress=lambda total: progress.update(task, advance=1, total=total),
+            options.data, options.out, options.per_style, options.seed, progress=progress
         )
     print(f"{count} cut-outs and {pictures} frames in {options.out}")
+
+
+def _write_driveby(options: argparse.Namespace) -> None:
+    material = RenderMaterial.load(options.data)
+    with _rendering() as progress:
+        files = write_driveby(
+            material, options.out, options.seed, options.vehicles, progress=progress
+        )
+    for path in files:
+        print(f"{path} {path.stat().st_size / 1e6:.1f} MB")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,6 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"{path} {path.stat().st_size / 1000:.0f} kB")
         elif options.command == "eval":
             _write_heldout(options)
+        elif options.command == "driveby":
+            _write_driveby(options)
         else:
             material = RenderMaterial.load(options.data)
             if not cv2.imwrite(str(options.out), contact_sheet(material, seed=options.seed)):

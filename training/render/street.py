@@ -42,9 +42,7 @@ def draw_street(
 ) -> tuple[Image, list[PlateSlot]]:
     """A street with ``cars`` cars side by side, far ones first; ``lorry`` makes the nearest one."""
     horizon = round(height * rng.uniform(0.3, 0.42))
-    image = _sky(rng, height, width, horizon)
-    _houses(image, rng, horizon)
-    _road(image, rng, horizon)
+    image = empty_street(rng, height, width, horizon)
     slots = []
     shares = np.linspace(0, 1, cars + 1)
     lanes = rng.permutation(cars)
@@ -55,9 +53,25 @@ def draw_street(
         body = most * size
         near = np.clip(0.3 + 0.62 * body / (height * 0.85), 0, 0.95)
         ground = horizon + (height - horizon) * near
-        draw = _lorry if lorry and order == cars - 1 else _car
-        slots.append(draw(image, rng, middle, ground, body))
+        is_lorry = lorry and order == cars - 1
+        slots.append(draw_vehicle(image, rng, middle, ground, body, is_lorry))
     return _grain(image, rng), slots
+
+
+def empty_street(rng: np.random.Generator, height: int, width: int, horizon: int) -> Image:
+    """Sky, houses and a road without cars that ends at row ``horizon``: (height, width, 3)."""
+    image = _sky(rng, height, width, horizon)
+    _houses(image, rng, horizon)
+    _road(image, rng, horizon)
+    return image
+
+
+def draw_vehicle(
+    image: Image, rng: np.random.Generator, x: float, ground: float, width: float, lorry: bool
+) -> PlateSlot:
+    """Draw a car or lorry of ``width`` pixels, its wheels' middle at (x, ground), in place; tells
+    where its plate belongs. The same state of ``rng`` draws the same vehicle."""
+    return (_lorry if lorry else _car)(image, rng, x, ground, width)
 
 
 def _fill(

@@ -1,0 +1,75 @@
+"""The live page's files and ``/docs``: everything a browser gets comes from here."""
+
+from __future__ import annotations
+
+import html
+from importlib import resources
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, Response
+
+from alpr_edge.serve.guard import PAGE
+
+_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+_INDEX = "index.html"
+
+
+def page_routes() -> APIRouter:
+    """``/`` and the files it loads, kept in memory."""
+    router = APIRouter(include_in_schema=False)
+    folder = resources.files("alpr_edge.serve") / "page"
+    for file in folder.iterdir():
+        path = "/" if file.name == _INDEX else f"{PAGE}{file.name}"
+        kind = _TYPES[file.name.rpartition(".")[2]]
+        router.add_api_route(path, _answer(file.read_bytes(), kind))
+    return router
+
+
+def _answer(data: bytes, kind: str) -> Any:
+    async def answer() -> Response:
+        return Response(data, media_type=kind, headers={"cache-control": "no-cache"})
+
+    return answer
+
+
+def docs_page(schema: dict[str, Any]) -> HTMLResponse:
+    """The OpenAPI description as plain HTML: no script, nothing from elsewhere."""
+    parts = [_operation(method, path, operation)
+             for path, methods in schema["paths"].items()
+             for method, operation in methods.items()]
+    title = html.escape(f"{schema['info']['title']} {schema['info']['version']}")
+    return HTMLResponse(
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{title}</title><link rel="stylesheet" href="{PAGE}page.css">'
+        '<body class="docs"><main>'
+        f'<h1>{title}</h1><p>{html.escape(schema["info"]["description"])}</p>'
+        '<p>For programs: <a href="/openapi.json">/openapi.json</a>. '
+        f'The live page: <a href="/">/</a>.</p>{"".join(parts)}</main>'
+    )
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    about = operation.get("description", operation.get("summary", ""))
+    parameters = "".join(
+        f"<dt><code>{html.escape(p['name'])}</code> <small>{html.escape(p['in'])}"
+        f"{', required' if p.get('required') else ''}</small></dt>"
+        f"<dd>{html.escape(p.get('description', ''))}</dd>"
+        for p in operation.get("parameters", [])
+    )
+    answers = "".join(
+        f"<dt><code>{status}</code></dt><dd>{html.escape(answer['description'])}</dd>"
+        for status, answer in operation["responses"].items()
+    )
+    return (
+        f'<section class="card"><h2><code>{method.upper()} {html.escape(path)}</code></h2>'
+        f"<p>{html.escape(about)}</p>"
+        + (f"<h3>Parameters</h3><dl>{parameters}</dl>" if parameters else "")
+        + f"<h3>Answers</h3><dl>{answers}</dl></section>"
+    )

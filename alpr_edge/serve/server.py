@@ -1,0 +1,83 @@
+"""uvicorn in a thread, so that it ends within seconds although event streams are open."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from types import TracebackType
+
+import uvicorn
+from fastapi import FastAPI
+
+from alpr_edge.errors import UsageError
+
+STOP_SECONDS = 3
+"""Requests that take longer are cut off at the end."""
+_KEEP_ALIVE_SECONDS = 15
+_MAX_CONNECTIONS = 256
+_JOIN_SECONDS = STOP_SECONDS + 1.5
+
+
+class Server:
+    """Serves an app of :func:`~alpr_edge.serve.app.create_app` within a ``with`` block.
+
+    Raises:
+        UsageError: nothing can listen at that address.
+    """
+
+    def __init__(self, app: FastAPI, *, host: str, port: int) -> None:
+        self._socket = _listen(host, port)
+        address, number = self._socket.getsockname()[:2]
+        self.url = f"http://{f'[{address}]' if ':' in address else address}:{number}"
+        self._uvicorn = _Uvicorn(app)
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it serves; False after an error that its log tells."""
+        return self._thread.is_alive()
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._uvicorn.should_exit = True
+        self._thread.join(_JOIN_SECONDS)
+        self._socket.close()
+
+    def _run(self) -> None:
+        with contextlib.suppress(SystemExit):  # how uvicorn ends when the app cannot start
+            self._uvicorn.run([self._socket])
+
+
+class _Uvicorn(uvicorn.Server):
+    """Ends the event streams, which would never end by themselves, before it waits for requests."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(uvicorn.Config(
+            app, log_config=None, log_level="warning", access_log=False, server_header=False,
+            proxy_headers=False, lifespan="on", limit_concurrency=_MAX_CONNECTIONS,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=STOP_SECONDS,
+        ))
+        self._announcer = app.state.announcer
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._announcer.close()
+        await super().shutdown(sockets)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that connections already wait at, so that the first request is not refused."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address, family=family, backlog=128)
+    except OSError as error:
+        raise UsageError(
+            f"nothing can listen at {host} port {port}: {error.strerror}; choose another host or "
+            "port in [serve], or end the program that listens there"
+        ) from error

@@ -1,0 +1,53 @@
+"""What the service asks of a running watch."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from alpr_edge.pipeline import Result
+from alpr_edge.types import Image
+from alpr_edge.watch.metrics import Metrics
+from alpr_edge.watch.store import Store
+from alpr_edge.watch.types import CameraStatus, Event, View
+
+
+class SubscriptionLike(Protocol):
+    """Events as they happen; :class:`alpr_edge.watch.watch.Subscription` is one."""
+
+    def get(self, timeout: float) -> Event | None:
+        """The next event, or None where there is none within ``timeout`` seconds."""
+
+    def close(self) -> None:
+        """No more are wanted."""
+
+
+class WatchLike(Protocol):
+    """The part of :class:`alpr_edge.watch.watch.Watch` that the service uses."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the models are loaded."""
+
+    @property
+    def store(self) -> Store | None:
+        """Where events are kept, if anywhere."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """What was counted."""
+
+    def read(self, image: Image, timeout: float) -> Result:
+        """The plates of a picture of its own.
+
+        Raises:
+            TimeoutError: its turn did not come, or it was not read, within ``timeout`` seconds.
+        """
+
+    def statuses(self) -> list[CameraStatus]:
+        """The state of each camera."""
+
+    def views(self) -> dict[str, View]:
+        """The latest frame of each camera that had one."""
+
+    def subscribe(self) -> SubscriptionLike:
+        """Be told of events from now on."""

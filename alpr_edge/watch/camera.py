@@ -1,0 +1,169 @@
+"""One camera: its frames, what moves in them, its tracks and what is shown of it."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Sequence
+
+from alpr_edge.stages import Stage
+from alpr_edge.types import Plate, Quad
+from alpr_edge.watch.config import CameraConfig, PrivacyConfig
+from alpr_edge.watch.delivery import Delivery
+from alpr_edge.watch.desk import Desk, Look
+from alpr_edge.watch.feed import Feed
+from alpr_edge.watch.hashing import PlateHasher
+from alpr_edge.watch.hub import Job
+from alpr_edge.watch.media import media_of
+from alpr_edge.watch.metrics import CameraMetrics
+from alpr_edge.watch.motion import MotionGate
+from alpr_edge.watch.redact import Covered, redact
+from alpr_edge.watch.tracker import Sighting, Tracker
+from alpr_edge.watch.types import CameraStatus, Frame, View
+
+FPS_WINDOW = 10.0
+"""Seconds that the frames a second are counted over."""
+MAX_HIDDEN = 20_000
+"""Frames of which it is remembered where their plates are, to blur an event's scene."""
+
+
+class Camera:
+    """A caller of the hub; at most one of its frames is in work, so its tracker sees them in order.
+
+    Args:
+        config: how it is looked at.
+        feed: its frames.
+        trackers: makes a tracker.
+        delivery: takes events and views.
+        apart: its pictures have nothing to do with each other, as in a folder: none is left out,
+            and each has a tracker of its own.
+        privacy: what is shown of plates.
+        hasher: replaces texts; None: they stay.
+    """
+
+    def __init__(
+        self, config: CameraConfig, feed: Feed, trackers: Callable[[], Tracker],
+        delivery: Delivery, *, apart: bool, privacy: PrivacyConfig, hasher: PlateHasher | None,
+    ) -> None:
+        self.config = config
+        self.feed = feed
+        self.metrics = CameraMetrics()
+        self.view: View | None = None
+        self.done = False
+        """Everything was processed and told."""
+        self._trackers, self._tracker = trackers, trackers()
+        self._delivery, self._apart = delivery, apart
+        self._privacy, self._hasher = privacy, hasher
+        self._gate = MotionGate() if config.motion and not apart else None
+        self._covered = Covered() if privacy.redact else None
+        self._ignored: tuple[Quad, ...] = ()
+        self._hidden: collections.OrderedDict[float, list[Quad]] = collections.OrderedDict()
+        self._busy = self._closing = False
+        self._processed: collections.deque[float] = collections.deque()
+
+    def take(self) -> Job | None:
+        """The next frame's work, and after the last one's what is left to tell."""
+        if self._busy or self.done:
+            return None
+        ended = self._closing or self.feed.ended  # asked before taking: else a last frame is lost
+        frame = self.feed.take()
+        if frame is not None:
+            self._busy = True
+            return lambda desk: self._process(desk, frame)
+        if ended:
+            self._busy = True
+            return lambda _desk: self._finish()
+        return None
+
+    def close(self) -> None:
+        """Take no more frames; :attr:`done` is set as soon as the hub has let it finish."""
+        self._closing = True
+        self.feed.close()
+
+    def _finish(self) -> None:
+        self._tell(self._tracker.flush())
+        self.done = True
+
+    def status(self) -> CameraStatus:
+        """How the camera is now."""
+        now = time.monotonic()
+        lately = sum(moment > now - FPS_WINDOW for moment in list(self._processed))
+        return dataclasses.replace(
+            self.feed.status, fps=lately / FPS_WINDOW, frames=self.metrics.frames,
+            idle=self.metrics.idle,
+        )
+
+    def _process(self, desk: Desk, frame: Frame) -> None:
+        if self._gate is None or self._gate.passes(frame):
+            self._see(frame, desk.look(frame, self.config))
+        else:
+            self._rest(frame)
+        self._count(frame)
+        self._busy = False
+
+    def _see(self, frame: Frame, look: Look) -> None:
+        found = look.result.plates
+        self._ignored = look.ignored
+        sightings = self._tracker.update(frame, found)
+        self._show(frame, *self._named(found, self._tracker.texts(found)), look.result.ms)
+        self._tell(sightings)
+        if self._apart:
+            self._tell(self._tracker.flush())
+            self._tracker = self._trackers()
+        self.metrics.plates += len(found)
+        for stage, ms in look.result.ms.items():
+            self.metrics.stages[stage].add(ms / 1e3)
+
+    def _rest(self, frame: Frame) -> None:
+        """Nothing moved: what was seen is where it was."""
+        self._tell(self._tracker.rest(frame))
+        self.metrics.idle += 1
+        if self.view is not None:
+            self._show(frame, self.view.plates, self.view.texts, {})
+
+    def _named(
+        self, plates: Sequence[Plate], texts: Sequence[str]
+    ) -> tuple[tuple[Plate, ...], tuple[str, ...]]:
+        """Plates and their tracks' texts as they may be shown."""
+        if self._hasher is None:
+            return tuple(plates), tuple(texts)
+        hashed = self._hasher.text
+        return (
+            tuple(dataclasses.replace(plate, text=hashed(plate.text)) for plate in plates),
+            tuple(hashed(text) for text in texts),
+        )
+
+    def _show(
+        self, frame: Frame, plates: tuple[Plate, ...], texts: tuple[str, ...],
+        ms: dict[Stage, float],
+    ) -> None:
+        if self._covered is not None:
+            found = [*(plate.corners for plate in plates), *self._ignored]
+            hidden = self._hidden[frame.time] = self._covered.update(found, frame.time)
+            if len(self._hidden) > MAX_HIDDEN:
+                self._hidden.popitem(last=False)
+            frame = dataclasses.replace(frame, image=redact(frame.image, hidden))
+        self.view = View(frame=frame, plates=plates, texts=texts, ms=ms)
+        self._delivery.view(self.view, wait=not self.feed.live)
+
+    def _tell(self, sightings: Sequence[Sighting]) -> None:
+        for sighting in sightings:
+            event = sighting.event
+            self.metrics.events += not event.final
+            self.metrics.event_latency.add(event.latency_ms / 1e3)
+            if self._hasher is not None:
+                event = self._hasher.event(event)
+            hidden = self._hidden.get(event.best_time)
+            self._delivery.event(event, functools.partial(
+                media_of, sighting.image, sighting.quad, self._privacy, hidden
+            ))
+
+    def _count(self, frame: Frame) -> None:
+        now = time.monotonic()
+        self.metrics.frames += 1
+        self.metrics.frame_latency.add(now - frame.arrived)
+        self._processed.append(now)
+        while self._processed[0] <= now - FPS_WINDOW:
+            self._processed.popleft()

@@ -1,0 +1,28 @@
+"""The outputs to files that a configuration names."""
+
+from __future__ import annotations
+
+from alpr_edge.watch.annotated_video import AnnotatedVideos
+from alpr_edge.watch.config import FilesConfig
+from alpr_edge.watch.event_pictures import EventPictures
+from alpr_edge.watch.lines import EventLines, EventTable
+from alpr_edge.watch.types import Output
+
+
+def file_outputs(config: FilesConfig, *, redacted: bool) -> list[Output]:
+    """One for each that is named; with ``redacted`` pictures have no texts drawn on them.
+
+    Raises:
+        OutputError: a file or folder cannot be made.
+        LibraryError: PyAV is missing.
+    """
+    outputs: list[Output] = []
+    if config.jsonl is not None:
+        outputs.append(EventLines(config.jsonl))
+    if config.csv is not None:
+        outputs.append(EventTable(config.csv))
+    if config.video is not None:
+        outputs.append(AnnotatedVideos(config.video, plain=redacted))
+    if config.pictures is not None:
+        outputs.append(EventPictures(config.pictures, plain=redacted))
+    return outputs

@@ -1,0 +1,143 @@
+"""A folder that fills up: each picture in it is a frame, once it is written completely."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+
+from alpr_edge.errors import ImageError
+from alpr_edge.images import SUFFIXES, load_image
+from alpr_edge.watch.extras import require
+from alpr_edge.watch.sources import SourceError
+from alpr_edge.watch.types import Frame
+
+SETTLED_SECONDS = 2.0
+"""A picture that nobody changed for so long is taken for complete."""
+SCAN_SECONDS = 10.0
+"""Between looks through the folder for what nobody reported, as on network drives."""
+_POLL_SECONDS = 0.5
+_Signature = tuple[int, int]
+"""Time of the last change and size."""
+_log = logging.getLogger(__name__)
+
+
+class Folder:
+    """The pictures of a folder, the oldest first, then each new one; sub-folders are left out.
+
+    The kernel tells when a file was closed or moved here (watchdog); others are found by looking
+    every 10 s. A picture that is written anew is a new frame. What cannot be read is logged.
+    """
+
+    live = False
+    expected: int | None = None
+
+    def __init__(self, camera: str, folder: Path, stop: Event) -> None:
+        self._camera, self._folder, self._stop = camera, folder, stop
+        self._done: dict[str, _Signature] = {}
+        self.about = "a folder of pictures"
+
+    def frames(self) -> Iterator[Frame]:
+        """The pictures, until it was stopped."""
+        number = 0
+        for path in self._complete():
+            try:
+                image, stamp = load_image(path), path.stat().st_mtime
+            except (ImageError, FileNotFoundError) as error:
+                _log.warning("%s: left out: %s", self._camera, error)
+                continue
+            yield Frame(
+                camera=self._camera, number=number, time=stamp, arrived=time.monotonic(),
+                image=image,
+            )
+            number += 1
+
+    def _complete(self) -> Iterator[Path]:
+        """Each file once it is complete, and again when it was written anew."""
+        with self._reports() as reported:
+            scanned = float("-inf")
+            while not self._stop.is_set():
+                if time.monotonic() - scanned >= SCAN_SECONDS:
+                    yield from self._scan()
+                    scanned = time.monotonic()
+                try:
+                    path = Path(reported.get(timeout=_POLL_SECONDS))
+                except queue.Empty:
+                    continue
+                if self._is_new(path):
+                    yield path
+
+    @contextmanager
+    def _reports(self) -> Iterator[queue.Queue[str]]:
+        """The paths that the kernel reports as closed after writing or moved here."""
+        reported: queue.Queue[str] = queue.Queue()
+        events = require("watchdog.events", "watch")
+        handler = events.FileSystemEventHandler()
+        handler.on_closed = lambda event: reported.put(os.fsdecode(event.src_path))
+        handler.on_moved = lambda event: reported.put(os.fsdecode(event.dest_path))
+        observer = require("watchdog.observers", "watch").Observer()
+        observer.name = f"folder-{self._camera}"
+        try:
+            observer.schedule(handler, str(self._folder), event_filter=[
+                events.FileClosedEvent, events.FileMovedEvent])
+            observer.start()
+        except OSError as error:
+            raise SourceError(
+                f"{self._folder}: cannot be watched: {error.strerror}", permanent=False
+            ) from error
+        try:
+            yield reported
+        finally:
+            observer.stop()
+            observer.join()
+
+    def _scan(self) -> Iterator[Path]:
+        """The new pictures that nobody changes any more, the oldest first."""
+        try:
+            with os.scandir(self._folder) as entries:
+                files = {entry.path: _signature(entry.stat()) for entry in entries
+                         if entry.is_file() and _is_picture(entry.path)}
+        except OSError as error:
+            raise SourceError(
+                f"{self._folder}: cannot be listed: {error.strerror}", permanent=False
+            ) from error
+        self._done = {path: done for path, done in self._done.items() if path in files}
+        settled = time.time_ns() - SETTLED_SECONDS * 1e9
+        for path, (changed, size) in sorted(files.items(), key=lambda item: (item[1][0], item[0])):
+            if self._stop.is_set():
+                return
+            if changed < settled and self._note(path, (changed, size)):
+                yield Path(path)
+
+    def _is_new(self, path: Path) -> bool:
+        """Whether a reported file is a picture that was not taken as it is now."""
+        try:
+            signature = _signature(path.stat())
+        except OSError:
+            return False  # it went on elsewhere
+        return _is_picture(path.name) and self._note(str(path), signature)
+
+    def _note(self, path: str, signature: _Signature) -> bool:
+        """Note how a file is taken; whether it is new, or was written since it was taken.
+
+        A time of change that went back is a copy's that was given the original's.
+        """
+        before = self._done.get(path)
+        self._done[path] = signature
+        return before is None or signature[0] > before[0] or signature[1] != before[1]
+
+    def close(self) -> None:
+        """Nothing is left: the watching ends with the frames."""
+
+
+def _signature(status: os.stat_result) -> _Signature:
+    return status.st_mtime_ns, status.st_size
+
+
+def _is_picture(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES and not Path(name).name.startswith(".")

@@ -1,0 +1,106 @@
+"""Events as lines: JSON lines and CSV, appended to a file or written to stdout."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+from alpr_edge.errors import OutputError
+from alpr_edge.watch.event_json import Record, event_json
+from alpr_edge.watch.types import CameraStatus, Event, Media, View
+
+STDOUT = Path("-")
+_STDOUT = 1
+
+CSV_COLUMNS = (
+    "key", "id", "final", "camera", "text", "confidence", "reads", "agreeing", "rows", "region",
+    "kind", "first_seen", "last_seen", "best_time", "direction", "known", "access", "latency_ms",
+)
+
+
+class _Lines:
+    """A file, or stdout, that grows line by line; what is in it stays.
+
+    Raises:
+        OutputError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._torn = b""
+        try:
+            self._file = _open(path)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+    def write(self, line: str) -> None:
+        """Append ``line``, its end included. One that a full disk has torn is completed first.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self._flush(self._torn)
+        self._flush(line.encode())
+
+    def _flush(self, data: bytes) -> None:
+        begun = bool(self._torn)
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+                self._torn, begun = data, True
+        except BrokenPipeError:
+            raise  # nobody reads stdout any more: the command ends
+        except OSError as error:
+            self._torn = data if begun else b""
+            raise OutputError(
+                f"{self._path} cannot be written: {error.strerror}; free space, or name another "
+                "file"
+            ) from error
+
+    def status(self, status: CameraStatus) -> None:
+        """Statuses are no lines."""
+
+    def view(self, view: View) -> None:
+        """Frames are no lines."""
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._path != STDOUT:
+            os.close(self._file)
+
+
+class EventLines(_Lines):
+    """One JSON object an event (:func:`~alpr_edge.watch.event_json.event_json`)."""
+
+    def event(self, event: Event, media: Media) -> None:
+        """Write one line."""
+        self.write(json.dumps(event_json(event), ensure_ascii=False) + "\n")
+
+
+class EventTable(_Lines):
+    """One row an event, under :data:`CSV_COLUMNS`; a new file begins with their names."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._rows = csv.DictWriter(self, CSV_COLUMNS, lineterminator="\n")
+        if path == STDOUT or path.stat().st_size == 0:
+            self._rows.writeheader()
+
+    def event(self, event: Event, media: Media) -> None:
+        """Write one row."""
+        self._rows.writerow(_cells(event_json(event)))
+
+
+def _cells(record: Record) -> Record:
+    known = record["known"] or {"text": "", "access": ""}
+    values = record | {"known": known["text"], "access": known["access"]}
+    return {column: values[column] for column in CSV_COLUMNS}
+
+
+def _open(path: Path) -> int:
+    if path == STDOUT:
+        return _STDOUT
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

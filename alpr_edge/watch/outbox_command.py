@@ -1,0 +1,51 @@
+"""``alpr-edge outbox``: what receivers have not got, and another try for what they refused."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alpr_edge.errors import DataError, ExitCode
+
+if TYPE_CHECKING:
+    from alpr_edge.watch.outbox import Outbox
+
+
+def outbox(options: argparse.Namespace) -> ExitCode:
+    """Show what waits and what was refused, or have the latter tried again."""
+    from alpr_edge.watch.outbox import Outbox
+    from alpr_edge.watch.store import open_database
+
+    if not options.store.is_file():
+        raise DataError(f"{options.store} is no file; name what [store] path names")
+    database = open_database(options.store)
+    outbox = Outbox(database)
+    if options.retry is not None:
+        print(f"{outbox.revive(options.retry)} announcements for {options.retry} are tried again")
+    else:
+        _show(outbox)
+    database.close()
+    return ExitCode.OK
+
+
+def _show(outbox: Outbox) -> None:
+    for target, backlog in outbox.backlogs().items():
+        print(f"{target}: {backlog.waiting} waiting, {backlog.dead} refused")
+    for letter in outbox.dead():
+        print(f"{letter.target}\t{letter.key}\t{letter.problem}")
+
+
+def add_command(commands: Any) -> None:
+    """Add the parser (``argparse``'s sub-parsers)."""
+    command = commands.add_parser(
+        "outbox", help="show the events that webhooks and MQTT have not got, and why",
+        description="One line a receiver, then one a refused event: receiver, key, reason. It may "
+                    "run beside the service.",
+    )
+    command.set_defaults(run=outbox)
+    command.add_argument("store", type=Path, metavar="FILE", help="the store of events")
+    command.add_argument(
+        "--retry", metavar="RECEIVER",
+        help="have everything tried again that a receiver refused, e.g. 'webhook gate'",
+    )

@@ -1,0 +1,83 @@
+"""Benchmarks of several cameras: their scenes, the server that sends them, the verdict."""
+
+import argparse
+import itertools
+
+import av
+import numpy as np
+import pytest
+import tiny
+
+from alpr_edge.errors import UsageError
+from benchmarks import camera_server, cameras
+from benchmarks.__main__ import main
+
+LATE = {"p50": 100.0, "p95": 480.0, "max": 700.0}
+FOUND = {"frames": 100, "idle": 90, "dropped": 0, "cpu": 0.18, "events": 5, "latency": LATE,
+         "seconds": 10.0}
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Scenes as small as the tiny networks, and no time to warm up."""
+    monkeypatch.setattr(cameras, "WIDTH", 192)
+    monkeypatch.setattr(cameras, "HEIGHT", 128)
+    monkeypatch.setattr(cameras, "_WARM_SECONDS", 0.0)
+
+
+def test_scenes_move_or_do_not(small):
+    moving = list(itertools.islice(cameras.traffic(), 31))
+    assert np.array_equal(np.roll(moving[0], cameras._STEP, axis=1), moving[1])
+    assert not np.array_equal(moving[29], moving[30]) and moving[0].shape == (128, 192, 3)
+    first, second, *rest = cameras.still()
+    assert len(rest) == 28 and 0 < abs(first.astype(int) - second).max() < 30
+
+
+def test_a_video_is_sent_in_its_own_time_without_an_end(small, tmp_path, monkeypatch):
+    path = tmp_path / "camera.mp4"
+    cameras.write_video(path, itertools.islice(cameras.still(), 10))
+    waited = []
+    monkeypatch.setattr(camera_server.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(camera_server.time, "sleep", waited.append)
+    with av.open(str(path)) as video:
+        packets = itertools.islice(camera_server.in_time(video), 25)
+        stamps = [float(packet.dts * packet.time_base) for packet in packets]
+    assert stamps == pytest.approx(np.arange(25) / 10)
+    assert waited == pytest.approx(stamps)
+
+
+@pytest.mark.parametrize(("scene", "changes", "met"), [
+    ("traffic", {}, True), ("traffic", {"latency": LATE | {"p95": 501.0}}, False),
+    ("traffic", {"latency": {}}, False),
+    ("still", {}, True), ("still", {"cpu": 0.21}, False), ("still", {"frames": 0}, False),
+])
+def test_the_verdict(scene, changes, met):
+    assert cameras.met(scene, 2, FOUND | changes) is met
+
+
+def test_the_report(monkeypatch):
+    monkeypatch.setattr(cameras, "told_noise", lambda report: [])
+    report = FOUND | {"folder": "shipped", "scene": "traffic", "cameras": 2, "met": True}
+    assert cameras.text(report).splitlines() == [
+        "shipped, 2 cameras (traffic, 1920 x 1080, H.264), 10 s: 5.0 frames a second each, 90 of "
+        "100 idle, 0 dropped",
+        "0.180 cores, 9.0% of one a camera",
+        "5 events, frame to event p50 100 ms, p95 480 ms, max 700 ms",
+        "met: at most p95 500 ms",
+    ]
+
+
+def test_two_cameras_are_watched(small, tmp_path, tiny_models):
+    path = tmp_path / "camera.mp4"
+    cameras.write_video(path, itertools.islice(cameras.traffic(), 20))
+    options = argparse.Namespace(cameras=2, seconds=2.5, models=tiny_models, threads=1)
+    with cameras.sent(path) as address:
+        found = cameras.watched(address, options)
+    assert found["frames"] > 10 and found["cpu"] > 0 and found["seconds"] >= 2.5
+    assert found["events"] >= 2 and found["latency"]["p50"] > 0, tiny.TEXT
+
+
+def test_wrong_options():
+    with pytest.raises(UsageError, match="--cameras is 0"):
+        cameras.main(argparse.Namespace(cameras=0, seconds=1.0), [])
+    assert main(["cameras", "--seconds", "-1"]) == 2

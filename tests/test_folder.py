@@ -1,0 +1,125 @@
+"""Folders that fill up: each picture once, when it is complete."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+pytest.importorskip("av")
+pytest.importorskip("watchdog")
+import films
+
+from alpr_edge.watch.config import CameraConfig
+from alpr_edge.watch.sources import Source, SourceError, open_source
+
+
+def opened(folder: Path, stop: threading.Event | None = None) -> Source:
+    return open_source(CameraConfig(name="in", source=str(folder)), stop or threading.Event())
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder whose pictures are taken by a thread from ``start()`` on."""
+    monkeypatch.setattr("alpr_edge.watch.folder._POLL_SECONDS", 0.02)
+    watched = Watched(tmp_path)
+    yield watched
+    watched.close()
+
+
+class Watched:
+    def __init__(self, path: Path) -> None:
+        self.path, self.frames, self.stop = path, [], threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self.thread.start()
+        self.wait(0)
+        time.sleep(0.2)  # until the kernel watches
+
+    def _run(self) -> None:
+        self.frames.extend(opened(self.path, self.stop).frames())
+
+    def wait(self, count: int) -> list[int]:
+        until = time.monotonic() + 5
+        while len(self.frames) < count and time.monotonic() < until:
+            time.sleep(0.01)
+        return [films.number_of(frame.image) for frame in self.frames]
+
+    def close(self) -> None:
+        self.stop.set()
+        if self.thread.is_alive():
+            self.thread.join(5)
+        assert not self.thread.is_alive()
+
+
+def put(path: Path, number: int, age: float = 0.0) -> Path:
+    assert cv2.imwrite(str(path), films.picture(number))
+    os.utime(path, (time.time() - age, time.time() - age))
+    return path
+
+
+def test_a_folder_gives_its_pictures_by_age_then_new_ones(folder):
+    put(folder.path / "b.jpg", 1, age=200)
+    put(folder.path / "a.jpg", 2, age=100)
+    (folder.path / "notes.txt").write_text("no picture")
+    folder.start()
+    assert folder.wait(2) == [1, 2]
+    put(folder.path / "c.png", 3)
+    assert folder.wait(3) == [1, 2, 3]
+    assert [frame.number for frame in folder.frames] == [0, 1, 2]
+    assert folder.frames[0].time == pytest.approx(time.time() - 200, abs=5)
+
+
+def test_a_picture_is_taken_when_it_is_complete(folder):
+    folder.start()
+    data = put(folder.path.parent / "whole.jpg", 5).read_bytes()
+    with (folder.path / "slow.jpg").open("wb") as file:
+        file.write(data[:500])
+        file.flush()
+        time.sleep(0.3)
+        assert folder.wait(0) == []
+        file.write(data[500:])
+    assert folder.wait(1) == [5]
+    (folder.path / "upload.part").write_bytes(data)
+    (folder.path / "upload.part").rename(folder.path / "upload.jpg")
+    assert folder.wait(2) == [5, 5]
+
+
+def test_a_picture_written_anew_is_a_new_frame_and_a_broken_one_is_told(folder, caplog):
+    put(folder.path / "latest.jpg", 1, age=100)
+    folder.start()
+    (folder.path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    put(folder.path / "latest.jpg", 2)
+    assert folder.wait(2) == [1, 2]
+    assert any("broken.jpg" in message for message in caplog.messages)
+
+
+def test_pictures_that_nobody_reports_are_found(folder, monkeypatch):
+    monkeypatch.setattr("alpr_edge.watch.folder.SCAN_SECONDS", 0.1)
+    monkeypatch.setattr("alpr_edge.watch.folder.Folder._is_new", lambda *_: False)
+    folder.start()
+    put(folder.path / "a.jpg", 7, age=100)
+    assert folder.wait(1) == [7]
+    os.utime(folder.path / "a.jpg", (1, 1))  # as a copying program does at last
+    time.sleep(0.2)
+    assert folder.wait(1) == [7]
+    put(folder.path / "a.jpg", 8, age=50)
+    assert folder.wait(2) == [7, 8]
+
+
+def test_a_folder_that_vanishes_may_come_back(tmp_path, monkeypatch):
+    monkeypatch.setattr("alpr_edge.watch.folder._POLL_SECONDS", 0.02)
+    monkeypatch.setattr("alpr_edge.watch.folder.SCAN_SECONDS", 0.1)
+    (tmp_path / "in").mkdir()
+    put(tmp_path / "in" / "a.jpg", 1, age=100)
+    frames = opened(tmp_path / "in").frames()
+    next(frames)
+    (tmp_path / "in").rename(tmp_path / "out")
+    with pytest.raises(SourceError, match="cannot be listed") as caught:
+        next(frames)
+    assert not caught.value.permanent

@@ -1,0 +1,408 @@
+"""The whole watch on rendered clips: sources, hub, tracker, store and outputs together."""
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+import tiny
+from clips import drive_by, write_clip
+from conftest import ROOT
+from events import until
+from receiver import Receiver
+
+from alpr_edge.cli import main
+from alpr_edge.errors import ExitCode, ImageError, ModelError, UsageError
+from alpr_edge.watch.config import (
+    CameraConfig,
+    Config,
+    FilesConfig,
+    ModelConfig,
+    PlatesConfig,
+    PrivacyConfig,
+    StoreConfig,
+    WebhookConfig,
+)
+from alpr_edge.watch.store import Store
+from alpr_edge.watch.types import State
+from alpr_edge.watch.watch import Watch
+from alpr_edge.watch.watch_options import cameras_of, name_of
+
+EU = "29BHJ54"
+"""The plate of docs/demo/eu.jpg."""
+
+
+def noise(count=12, size=(192, 128)):
+    """Frames that differ everywhere, so that each is looked at."""
+    random = np.random.default_rng(0)
+    for _ in range(count):
+        yield random.integers(0, 256, (size[1], size[0], 3), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    """A second of the tiny detector's plate."""
+    return write_clip(tmp_path_factory.mktemp("clips") / "gate.mp4", noise())
+
+
+@pytest.fixture
+def config(clip, tiny_models, tmp_path):
+    """One camera, tiny networks, a store and JSON lines."""
+    return Config(
+        cameras=(CameraConfig(name="gate", source=str(clip)),),
+        model=ModelConfig(models=tiny_models, threads=1),
+        store=StoreConfig(path=tmp_path / "events.sqlite"),
+        files=FilesConfig(jsonl=tmp_path / "events.jsonl"),
+    )
+
+
+class Collector:
+    def __init__(self):
+        self.events, self.statuses, self.views, self.closed = [], [], [], False
+
+    def event(self, event, media):
+        self.events.append((event, media))
+
+    def status(self, status):
+        self.statuses.append(status)
+
+    def view(self, view):
+        self.views.append(view)
+
+    def close(self):
+        self.closed = True
+
+
+def run(config, seconds=30):
+    """Watch to the end; what came out, and the watch."""
+    collector = Collector()
+    with Watch(config, [collector]) as watch:
+        assert watch.ready and watch.alive and watch.wait(seconds)
+    assert collector.closed and not watch.ready
+    return collector, watch
+
+
+def texts(path):
+    return [json.loads(line)["text"] for line in path.read_text("utf-8").splitlines()]
+
+
+def threads():
+    """Names of the threads that are ours."""
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if name.split()[0].split("-")[0] in ("worker", "delivery",
+                                                                        "feed", "courier")]
+
+
+def test_a_file_becomes_one_vehicle_of_all_its_frames(config):
+    collector, watch = run(config)
+    first, last = (event for event, _ in collector.events)
+    assert (first.text, first.final, last.final) == (tiny.TEXT, False, True)
+    assert first.id == last.id and last.reads == 12 and first.latency_ms > 0
+    assert texts(config.files.jsonl) == [tiny.TEXT] * 2
+    assert [view.frame.number for view in collector.views] == list(range(12))
+    assert collector.views[-1].texts == (tiny.TEXT,) and collector.views[0].ms
+    assert collector.statuses[-1].state is State.ENDED
+    metrics = watch.metrics.cameras["gate"]
+    assert (metrics.frames, metrics.idle, metrics.plates, metrics.events) == (12, 0, 12, 1)
+    assert metrics.frame_latency.count == 12 and not watch.metrics.failures
+    assert threads() == []
+
+
+def test_events_and_pictures_are_in_the_store(config):
+    run(config)
+    store = Store(config.store)
+    [event] = store.events().events
+    assert event.final and event.text == tiny.TEXT
+    scene = cv2.imdecode(np.frombuffer(store.picture(event.id, "scene"), np.uint8), 1)
+    assert scene.shape == (128, 192, 3) and store.picture(event.id, "crop")
+    store.close()
+
+
+def test_a_webhook_has_the_last_event_of_a_file_too(config):
+    receiver = Receiver()
+    hook = WebhookConfig(name="hook", url=receiver.url)
+    run(dataclasses.replace(config, webhooks=(hook,)))
+    receiver.close()
+    assert [one.event["final"] for one in receiver.posted] == [False, True]
+
+
+def test_a_receiver_that_is_away_does_not_hold_up_the_end(config):
+    receiver = Receiver()
+    receiver.close()
+    hook = WebhookConfig(name="hook", url=receiver.url)
+    begin = time.monotonic()
+    run(dataclasses.replace(config, webhooks=(hook,)))
+    assert time.monotonic() - begin < 10
+    store = Store(config.store)
+    assert store.outbox.backlogs()["webhook hook"].waiting == 2
+    store.close()
+
+
+def test_nothing_is_detected_where_nothing_moves(config, tmp_path):
+    still = write_clip(tmp_path / "still.mp4", [next(noise(1))] * 30)
+    camera = CameraConfig(name="gate", source=str(still))
+    collector, watch = run(dataclasses.replace(config, cameras=(camera,)))
+    metrics = watch.metrics.cameras["gate"]
+    assert metrics.frames == 30 and metrics.idle == 20  # HOLD is 1 s, at 10 frames a second
+    assert collector.views[-1].ms == {} and collector.views[-1].texts == (tiny.TEXT,)
+    assert len(collector.events) == 2
+    camera = dataclasses.replace(camera, motion=False)
+    _, watch = run(dataclasses.replace(config, cameras=(camera,), store=StoreConfig()))
+    assert watch.metrics.cameras["gate"].idle == 0
+
+
+def test_several_cameras_and_workers(config, clip):
+    cameras = tuple(CameraConfig(name=f"c{i}", source=str(clip)) for i in range(3))
+    model = dataclasses.replace(config.model, workers=2)
+    collector, watch = run(dataclasses.replace(config, cameras=cameras, model=model))
+    assert len(collector.events) == 6 and len(collector.views) == 36
+    for camera in cameras:
+        numbers = [v.frame.number for v in collector.views if v.frame.camera == camera.name]
+        assert numbers == list(range(12))  # in order, whoever worked on them
+
+
+def test_a_camera_that_fails_is_no_others_matter(config, tmp_path):
+    gone = CameraConfig(name="gone", source=str(tmp_path / "gone.mp4"))
+    (tmp_path / "damaged.mp4").write_bytes(b"no video at all")
+    damaged = CameraConfig(name="damaged", source=str(tmp_path / "damaged.mp4"))
+    collector, watch = run(
+        dataclasses.replace(config, cameras=(gone, damaged, *config.cameras))
+    )
+    assert len(collector.events) == 2
+    assert sorted(watch.failed_cameras) == ["damaged", "gone"]
+    [status] = [status for status in collector.statuses if status.camera == "gone"][-1:]
+    assert status.state is State.FAILED and "no such file" in status.problem
+
+
+def test_a_folder_of_pictures_has_an_event_each(config, tmp_path):
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    for number, image in enumerate(noise(2)):
+        path = folder / f"{number}.png"
+        cv2.imwrite(str(path), image)
+        os.utime(path, (1000 + 10_000 * number,) * 2)
+    camera = CameraConfig(name="drop", source=str(folder))
+    collector = Collector()
+    with Watch(dataclasses.replace(config, cameras=(camera,)), [collector]) as watch:
+        until(lambda: len(collector.views) == 2, 20)
+        assert not watch.wait(0.6)  # more may come
+    assert [(event.reads, event.final) for event, _ in collector.events] == [
+        (1, False), (1, True)
+    ] * 2  # the same plate twice
+
+
+def test_requests_are_read_among_the_cameras(config):
+    with Watch(dataclasses.replace(config, cameras=())) as watch:
+        result = watch.read(next(noise(1)), 10)
+        assert [plate.text for plate in result.plates] == [tiny.TEXT]
+        with pytest.raises(ImageError, match="needed: uint8"):
+            watch.read(np.zeros((4, 4), np.uint8), 10)
+        assert not watch.wait(0.6) and watch.metrics.requests == 1
+        subscription = watch.subscribe()
+        assert subscription.get(0.01) is None
+    with pytest.raises(UsageError, match="not running"):
+        watch.subscribe()
+
+
+def test_an_inference_error_ends_the_watch(config, monkeypatch):
+    def broken(self, image):
+        raise ModelError("scores are not finite; get the model anew")
+
+    monkeypatch.setattr("alpr_edge.engine.Engine.run", broken)
+    watch = Watch(config)
+    with pytest.raises(ModelError, match="not finite"), watch:
+        watch.wait(20)
+    assert threads() == []
+
+
+def test_what_cannot_start_leaves_nothing_behind(config, tmp_path):
+    for wrong, error in (
+        ({"model": ModelConfig(models=tmp_path)}, ModelError),
+        ({"plates": PlatesConfig(grammars=("xx",))}, UsageError),
+        ({"store": StoreConfig(), "webhooks": (WebhookConfig(name="a", url="http://b/"),)},
+         UsageError),
+    ):
+        with pytest.raises(error):
+            Watch(dataclasses.replace(config, **wrong)).start()
+        assert threads() == []
+
+
+def test_stopping_tells_what_is_under_way(config, tmp_path):
+    long = write_clip(tmp_path / "long.mp4", noise(40))
+    camera = CameraConfig(name="gate", source=str(long))
+    collector = Collector()
+    collector.view = lambda view: collector.views.append(view) or time.sleep(0.05)
+    with Watch(dataclasses.replace(config, cameras=(camera,)), [collector]) as watch:
+        until(lambda: len(collector.views) >= 5)
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 5 and len(collector.views) < 40
+    assert [event.final for event, _ in collector.events] == [False, True]
+    assert threads() == []
+    watch.stop()  # a second time does nothing
+
+
+def test_reload_restarts_only_cameras_that_changed(config, clip, tmp_path, caplog):
+    folders = []
+    for name in ("a", "b"):
+        folders.append(tmp_path / name)
+        folders[-1].mkdir()
+    a, b = (CameraConfig(name=f.name, source=str(f)) for f in folders)
+    config = dataclasses.replace(config, cameras=(a, b))
+    with Watch(config) as watch:
+        before = dict(watch._cameras)
+        c = CameraConfig(name="c", source=str(clip))
+        b = dataclasses.replace(b, min_plate_width=5)
+        changed = dataclasses.replace(
+            config, cameras=(a, b, c), model=dataclasses.replace(config.model, workers=2)
+        )
+        watch.reload(changed)
+        assert watch._cameras["a"] is before["a"] and watch._cameras["b"] is not before["b"]
+        assert "model changed: that takes effect at the next start" in caplog.text
+        until(lambda: watch.metrics.cameras["c"].events == 1)
+        watch.reload(dataclasses.replace(changed, cameras=(c,)))
+        assert [status.camera for status in watch.statuses()] == ["c"]
+        with pytest.raises(UsageError):
+            watch.reload(dataclasses.replace(changed, plates=PlatesConfig(grammars=("xx",))))
+        assert [status.camera for status in watch.statuses()] == ["c"]
+
+
+def test_redacted_views_and_hashed_texts(config, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("k" * 32)
+    key.chmod(0o600)
+    plain, _ = run(config)
+    config = dataclasses.replace(
+        config, privacy=PrivacyConfig(redact=True, hash_key_file=key),
+        store=StoreConfig(path=tmp_path / "hashed.sqlite"),
+    )
+    hidden, _ = run(config)
+    for before, after in zip(plain.views, hidden.views, strict=True):
+        x1, y1, x2, y2 = map(round, after.plates[0].box)
+        assert after.frame.image[y1:y2, x1:x2].std() < 20 < before.frame.image[y1:y2, x1:x2].std()
+        assert np.array_equal(before.frame.image[-20:], after.frame.image[-20:])
+    assert {len(text) for view in hidden.views for text in view.texts} <= {0, 64}
+    assert {event.text for event, _ in hidden.events} == {hidden.views[-1].texts[0]}
+    _, media = hidden.events[-1]
+    scene = cv2.imdecode(np.frombuffer(media.scene, np.uint8), 1)
+    assert scene[y1:y2, x1:x2].std() < 20
+
+
+def test_a_source_names_its_camera():
+    assert [name_of(one) for one in (
+        "clips/gate 1.mp4", "0", "rtsp://user@10.0.0.7:554/stream?x=1", "http://cam.local/a", "/",
+        "../drop/", "皖.mp4",
+    )] == ["gate-1", "webcam0", "10-0-0-7", "cam-local", "camera", "drop", "camera"]
+    names = [camera.name for camera in cameras_of(["a/x.mp4", "b/x.mp4", "b/x.avi", "1"])]
+    assert names == ["x", "x-2", "x-3", "webcam1"]
+
+
+@pytest.fixture
+def private(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_the_command_reads_a_clip_with_the_shipped_models(private, capfd):
+    clip = write_clip(private / "eu.mp4", drive_by("eu.jpg", frames=6))
+    code = main(["watch", str(clip), "--video", str(private / "video"), "--jsonl", "-",
+                 "--threads", "1", "--region", "0,0 1,0 1,1 0,1"])
+    assert code == ExitCode.OK
+    records = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [(one["text"], one["final"]) for one in records] == [(EU, False), (EU, True)]
+    assert len(list((private / "video").iterdir())) == 1
+    assert any((private / "cache" / "alpr-edge").iterdir())
+
+
+@pytest.mark.parametrize(("arguments", "told"), [
+    ([], "no source"), (["a.mp4", "--every", "0"], "every"), (["a.mp4", "--tiles", "9x9"], "tiles"),
+    (["--config", "missing.toml"], "missing.toml"),
+    (["a.mp4", "--grammar", "xx"], "grammar"),
+])
+def test_wrong_options_are_said(private, arguments, told, capsys):
+    assert main(["watch", *arguments]) == ExitCode.USAGE
+    assert told in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_with_code_4_after_all_frames(private, clip, tiny_models, capfd, caplog):
+    config = private / "config.toml"
+    config.write_text(f'[model]\nmodels = "{tiny_models}"\n[files]\njsonl = "/dev/full"\n')
+    code = main(["watch", str(clip), "--config", str(config), "--csv", "-"])
+    assert code == ExitCode.OUTPUT
+    assert len(capfd.readouterr().out.splitlines()) == 3
+    assert caplog.text.count("No space left on device") == 1
+
+
+class Process:
+    """``alpr-edge watch`` of a folder, which never ends, in a process of its own."""
+
+    def __init__(self, folder, models, **environment):
+        (folder / "drop").mkdir()
+        self.config = folder / "config.toml"
+        self.models = models
+        self.write(5)
+        command = [sys.executable, "-m", "alpr_edge", "watch", "--config", str(self.config)]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | environment
+        )
+        self.told = []
+        self.reader = threading.Thread(target=lambda: self.told.extend(
+            iter(self.process.stderr.readline, "")
+        ), daemon=True)
+        self.reader.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.reader.join(5)
+        self.process.stderr.close()
+
+    def write(self, width):
+        self.config.write_text(
+            f'[model]\nmodels = "{self.models}"\nthreads = 1\n[[cameras]]\nname = "drop"\n'
+            f'source = "drop"\nmin_plate_width = {width}\n'
+        )
+
+    def end(self, number):
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+    def says(self, text):
+        return any(text in line for line in list(self.told))
+
+
+def test_signals_reload_and_stop(private, tiny_models):
+    address = private / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(address))
+        systemd.settimeout(20)
+        told = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "1000000"}
+        with Process(private, tiny_models, **told) as running:
+            assert systemd.recv(100) == b"READY=1"
+            assert systemd.recv(100) == b"WATCHDOG=1"
+            running.write(6)
+            running.process.send_signal(signal.SIGHUP)
+            until(lambda: running.says("configuration read again"))
+            running.write(-1)
+            running.process.send_signal(signal.SIGHUP)
+            until(lambda: running.says("stays as it was"))
+            assert running.end(signal.SIGTERM) == ExitCode.OK
+        systemd.setblocking(False)
+        while systemd.recv(100) != b"STOPPING=1":
+            pass
+
+
+def test_interrupting_has_a_code_of_its_own(private, tiny_models):
+    with Process(private, tiny_models) as running:
+        until(lambda: running.says("watching drop"), 20)
+        assert running.end(signal.SIGINT) == ExitCode.INTERRUPTED

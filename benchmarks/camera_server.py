@@ -2,8 +2,8 @@
 
     python -m benchmarks.camera_server VIDEO
 
-prints the port; every address on it is a camera of its own. It is a process of its own, so that what
-it costs is not counted as the watch's.
+prints the port; every address on it is a camera of its own. It is a process of its own, so that
+what it costs is not counted as the watch's.
 """
 
 from __future__ import annotations

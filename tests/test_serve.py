@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import tomllib
 
 import cv2
 import httpx
 import numpy as np
 import pytest
+from conftest import ROOT
 from events import MEDIA, NO_MEDIA, ended, event
 from serve_client import Client, refused
 from serve_fakes import MS, FakeWatch, plate, status, view
@@ -421,3 +423,11 @@ def test_page_has_nothing_from_elsewhere(client):
         assert "http:" not in foreign and "https:" not in foreign
         assert "innerHTML" not in foreign
     assert "style=" not in page and "onclick" not in page and "<script>" not in page
+
+
+def test_page_is_in_the_wheel():
+    package = ROOT / "alpr_edge"
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "package-data"]["alpr_edge"]
+    packaged = {file for pattern in patterns for file in package.glob(pattern)}
+    assert set((package / "serve" / "page").iterdir()) <= packaged

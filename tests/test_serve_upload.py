@@ -38,16 +38,26 @@ def client(watch):
         yield client
 
 
-def bomb(width: int, height: int) -> bytes:
-    """A PNG of zeros, a thousandth of its pixels' size."""
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(
-            ">I", zlib.crc32(kind + data))
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = zlib.compress(bytes((width + 1) * height), 9)
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
+
+def bomb(width: int, height: int, *between: bytes) -> bytes:
+    """A PNG of zeros, a thousandth of its pixels' size."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    rows = chunk(b"IDAT", zlib.compress(bytes((width + 1) * height), 9))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(between) + rows + chunk(b"IEND", b"")
+
+
+def larger_inside(kind: str) -> bytes:
+    """A file whose header claims 10 x 10 pixels and whose picture has 3000 x 3000."""
+    if kind == "png":
+        frame = struct.pack(">IIIIIHHBB", 0, 3000, 3000, 0, 0, 1, 10, 0, 0)
+        return bomb(10, 10, chunk(b"acTL", struct.pack(">II", 1, 0)), chunk(b"fcTL", frame))
+    whole = cv2.imencode(".webp", np.zeros((3000, 3000, 3), np.uint8))[1].tobytes()
+    extended = b"VP8X" + struct.pack("<IIHBHB", 10, 0, 9, 0, 9, 0) + whole[12:]
+    return b"RIFF" + struct.pack("<I", len(extended) + 4) + b"WEBP" + extended
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp"])
@@ -131,6 +141,14 @@ def test_refuses_forms(client):
     for kind, body, status, code in REFUSED_FORMS:
         answer = client.post(READ, content=body, headers={"content-type": kind})
         refused(answer, status, code)
+
+
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_header_that_lies_is_found_out(client, watch, kind):
+    data = larger_inside(kind)
+    assert picture_size(data) == (10, 10)
+    refused(client.post(READ, content=data), 422, "damaged_picture")
+    assert not watch.pictures
 
 
 def test_path_or_address_is_no_picture(client, watch):
@@ -229,7 +247,7 @@ def mutations(count: int) -> Iterator[tuple[bytes, str]]:
 
 
 @pytest.mark.parametrize("form", [False, True])
-def test_500_fuzzed_uploads_do_no_harm(client, form):
+def test_500_fuzzed_uploads_do_no_harm(client, watch, form):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seen = set()
     for data, kind in mutations(250):
@@ -243,5 +261,6 @@ def test_500_fuzzed_uploads_do_no_harm(client, form):
         if answer.status_code != 200:
             refused(answer, answer.status_code, answer.json()["code"])
     assert seen <= {200, 400, 413, 415, 422} and {200, 413, 415, 422} <= seen
+    assert all(image.size <= 3e6 * CONFIG.max_megapixels for image in watch.pictures)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 150 * 1024, f"{grown} KiB more"

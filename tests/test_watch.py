@@ -402,6 +402,23 @@ def test_signals_reload_and_stop(private, tiny_models):
             pass
 
 
+def test_a_signal_after_the_end_does_no_harm(private):
+    """In a process of its own: it would take the others with it."""
+    clip = write_clip(private / "eu.mp4", drive_by("eu.jpg", frames=3))
+    script = """
+import os, signal, sys
+from alpr_edge.cli import main
+code = main(["watch", sys.argv[1], "--threads", "1"])
+signal.signal(signal.SIGHUP, lambda *_: print("heard"))
+os.kill(os.getpid(), signal.SIGHUP)
+sys.exit(code)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(clip)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and done.stdout.endswith("heard\n"), done.stderr
+
+
 def test_interrupting_has_a_code_of_its_own(private, tiny_models):
     with Process(private, tiny_models) as running:
         until(lambda: running.says("watching drop"), 20)

@@ -12,7 +12,7 @@ from alpr_edge.watch.types import CameraStatus, Event, View
 
 
 class SubscriptionLike(Protocol):
-    """Events as they happen; :class:`alpr_edge.watch.watch.Subscription` is one."""
+    """Events as they happen; :class:`alpr_edge.watch.delivery.Subscription` is one."""
 
     def get(self, timeout: float) -> Event | None:
         """The next event, or None where there is none within ``timeout`` seconds."""

@@ -61,7 +61,7 @@ class Camera:
         self._ignored: tuple[Quad, ...] = ()
         self._hidden: collections.OrderedDict[float, list[Quad]] = collections.OrderedDict()
         self._busy = self._closing = False
-        self._processed: collections.deque[float] = collections.deque()
+        self._processed: tuple[float, ...] = ()
 
     def take(self) -> Job | None:
         """The next frame's work, and after the last one's what is left to tell."""
@@ -89,7 +89,7 @@ class Camera:
     def status(self) -> CameraStatus:
         """How the camera is now."""
         now = time.monotonic()
-        lately = sum(moment > now - FPS_WINDOW for moment in list(self._processed))
+        lately = sum(moment > now - FPS_WINDOW for moment in self._processed)
         return dataclasses.replace(
             self.feed.status, fps=lately / FPS_WINDOW, frames=self.metrics.frames,
             idle=self.metrics.idle,
@@ -164,6 +164,5 @@ class Camera:
         now = time.monotonic()
         self.metrics.frames += 1
         self.metrics.frame_latency.add(now - frame.arrived)
-        self._processed.append(now)
-        while self._processed[0] <= now - FPS_WINDOW:
-            self._processed.popleft()
+        lately = (moment for moment in self._processed if moment > now - FPS_WINDOW)
+        self._processed = (*lately, now)  # replaced, not changed: others look at it

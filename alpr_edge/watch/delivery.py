@@ -90,7 +90,8 @@ class Delivery:
         self._view_room = threading.Semaphore(MAX_VIEWS)
         self._unsaved: collections.deque[tuple[Event, Media]] = collections.deque()
         self._troubles: set[tuple[str, str]] = set()
-        self._subscriptions: list[Subscription] = []
+        self._subscribing = threading.Lock()
+        self._subscriptions: list[Subscription] = []  # replaced, not changed
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="delivery")
 
@@ -122,7 +123,8 @@ class Delivery:
     def subscribe(self) -> Subscription:
         """A listener to events from now on."""
         subscription = Subscription(self._unsubscribe)
-        self._subscriptions = [*self._subscriptions, subscription]
+        with self._subscribing:
+            self._subscriptions = [*self._subscriptions, subscription]
         return subscription
 
     def drain(self, timeout: float) -> bool:
@@ -231,7 +233,8 @@ class Delivery:
             _log.info("%s (%s) works again", name, what)
 
     def _unsubscribe(self, subscription: Subscription) -> None:
-        self._subscriptions = [one for one in self._subscriptions if one is not subscription]
+        with self._subscribing:
+            self._subscriptions = [one for one in self._subscriptions if one is not subscription]
 
 
 def _named(outputs: Sequence[Output]) -> dict[str, Output]:

@@ -167,8 +167,9 @@ class Requests:
 
     def _answer(self, desk: Desk, image: Image, answer: Future[Result]) -> None:
         try:
-            answer.set_result(desk.read(image))
+            result = desk.read(image)
             self._metrics.requests += 1
+            answer.set_result(result)
         except ImageError as error:  # the caller's picture; everything else is our own failure
             answer.set_exception(error)
         except Exception as error:

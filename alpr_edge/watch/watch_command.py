@@ -66,12 +66,20 @@ def _exit_code(running: Watch, asked: Asked) -> ExitCode:
 
 @contextmanager
 def _progress(running: Watch) -> Iterator[Callable[[], None]]:
-    """A bar a file on stderr where somebody looks at it; what is yielded brings them up to date."""
+    """A bar a file on stderr, where somebody looks at it and no event's line runs into it; what is
+    yielded brings them up to date."""
+    import sys
+
     from rich.console import Console
     from rich.progress import Progress
 
+    from alpr_edge.watch.lines import STDOUT
+
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    files = running.config.files
+    apart = not sys.stdout.isatty() or STDOUT not in (files.jsonl, files.csv)
+    seen = console.is_terminal and apart
+    with Progress(console=console, transient=True, disable=not seen) as progress:
         bars: dict[str, Any] = {}
 
         def show() -> None:

@@ -140,7 +140,7 @@ async function watchCameras() {
       state.cameras = (await (await request("/v1/cameras")).json()).cameras;
       connected(true);
       showCameras();
-    } catch (error) {
+    } catch {
       connected(false);
     }
     await pause(CAMERAS_EVERY);
@@ -417,7 +417,7 @@ async function showPicture(image, event, kind) {
     image.src = state.pictures.get(key);
     image.hidden = false;
     return true;
-  } catch (error) {
+  } catch {
     return false; // none is kept: the text stands alone
   }
 }
@@ -448,9 +448,8 @@ async function showDetails(event) {
   $("crop").hidden = true;
   $("details").showModal();
   showPicture($("crop"), event, "crop");
-  const [a, b, c, d] = event.quad;
   $("outline").setAttribute("viewBox", `0 0 ${event.width} ${event.height}`);
-  $("outline").firstElementChild.setAttribute("points", [a, b, c, d].join(" "));
+  $("outline").firstElementChild.setAttribute("points", event.quad.join(" "));
   $("scene").alt = `${event.camera} when ${event.text} was seen best`;
   const found = await showPicture($("scene"), event, "scene");
   $("scene-box").hidden = !found;
@@ -485,7 +484,7 @@ async function watchEvents() {
       const response = await request("/v1/events/stream", headers, broken.signal);
       loadEvents();
       await listen(response.body.pipeThrough(new TextDecoderStream()).getReader(), broken);
-    } catch (error) {
+    } catch {
       // the look at the cameras tells whether the service is away
     }
     await pause(CAMERAS_EVERY);

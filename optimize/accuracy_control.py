@@ -8,7 +8,6 @@ Which layers went back is told in the manifest.
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from optimize.quantize import (
     prepare,
     quantize_inputs,
     quantized_manifest,
+    quiet_nncf,
 )
 from optimize.steps import StepResult, Tolerances, run_step, save_ir
 
@@ -94,7 +94,7 @@ def control_work(
     check_shows_something(items)
     model = openvino.Core().read_model(Path(source) / MODEL_XML)
     prepare(model, settings)
-    nncf.set_log_level(logging.ERROR)
+    quiet_nncf()
     arguments = settings.arguments()
     quantized = nncf.quantize_with_accuracy_control(
         model,

@@ -9,7 +9,6 @@ PyTorch to OpenVINO IR: NNCF 3.4's quantizers have no ONNX export.
 from __future__ import annotations
 
 import hashlib
-import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from optimize.quantize import (
     judged,
     quantize_inputs,
     quantized_manifest,
+    quiet_nncf,
 )
 from optimize.steps import StepResult, Tolerances, run_step, save_ir
 from training.checkpoint import Weights
@@ -119,7 +119,7 @@ def simulated(
 ) -> Hooked:
     """The network with fake quantizers, their ranges from ``items`` (1, H, W, 3) uint8; batch norms
     keep their statistics while it learns."""
-    nncf.set_log_level(logging.ERROR)
+    quiet_nncf()
     task = "reader" if isinstance(network, Reader) else "detector"
     arguments = config.arguments()
     scope = nncf.IgnoredScope(

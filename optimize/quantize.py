@@ -125,6 +125,11 @@ def quantize(
     )
 
 
+def quiet_nncf() -> None:
+    """NNCF says errors only. Its own ``set_log_level`` would silence everybody's log."""
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+
+
 def quantized_manifest(
     step: str, parent: Manifest, folder: Path, model: Any, notes: dict[str, str]
 ) -> Manifest:
@@ -202,7 +207,7 @@ def calibration_inputs(
 def quantize_model(model: Any, items: list[NDArray[np.uint8]], config: QuantizeConfig) -> Any:
     """An INT8 copy of the OpenVINO model ``model``, which is prepared; all of ``items`` are looked
     at."""
-    nncf.set_log_level(logging.ERROR)
+    quiet_nncf()
     prepare(model, config)
     arguments = config.arguments()
     return nncf.quantize(

@@ -7,7 +7,6 @@ are folded into the weights: the result is an ordinary checkpoint.
 
 from __future__ import annotations
 
-import logging
 import zlib
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from alpr_edge.errors import UsageError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.manifest import MODEL_BIN, MODEL_XML
 from optimize.hooked import Hooked, recover
+from optimize.quantize import quiet_nncf
 from optimize.steps import StepFailedError
 from training.checkpoint import load_weights, save_weights
 from training.detector.model import Detector
@@ -69,7 +69,7 @@ def sparsify(
 
 def masked(network: Detector | Reader, ratio: float) -> Hooked:
     """The network with NNCF's masks on the smallest weights of each layer."""
-    nncf.set_log_level(logging.ERROR)
+    quiet_nncf()
     size = (PLATE_HEIGHT, PLATE_WIDTH) if isinstance(network, Reader) else SMALLEST
     example = torch.zeros((2, *size, 3), dtype=torch.uint8)
 

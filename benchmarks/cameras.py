@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ from alpr_edge.watch.extras import require
 from benchmarks import isa, record
 from benchmarks.conditions import Conditions
 from benchmarks.events import Notes
+from benchmarks.footprint import Footprint
 from benchmarks.models import folder_name
 from benchmarks.pictures import DEMO
 from benchmarks.report_facts import told_noise
@@ -112,16 +114,17 @@ def watched(address: str, options: argparse.Namespace) -> dict[str, Any]:
     notes = Notes()
     with Watch(config, [notes]) as watch:
         watch.wait(_WARM_SECONDS)
-        before = counts(watch)
+        before, first = counts(watch), Footprint.now()
         notes.events.clear()
         begin, cpu = time.perf_counter(), time.process_time()
         watch.wait(options.seconds)
         seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
-        after = counts(watch)
+        after, last = counts(watch), Footprint.now()
     late = [event.latency_ms for event in notes.events if not event.final]
     return {
         "seconds": round(seconds, 2), "cpu": round(cpu / seconds, 4), "events": len(late),
         "latency": summary(late) if late else {},
+        "footprint": [dataclasses.asdict(first), dataclasses.asdict(last)],
         **{name: after[name] - before[name] for name in after},
     }
 
@@ -152,6 +155,10 @@ def text(report: Mapping[str, Any]) -> str:
         f"{report['frames']} idle, {report['dropped']} dropped",
         f"{report['cpu']:.3f} cores, {report['cpu'] / report['cameras']:.1%} of one a camera",
     ]
+    lines.append("; ".join(
+        f"{name} {first:g}, at the end {report['footprint'][1][name]:g}"
+        for name, first in report["footprint"][0].items()
+    ))
     if late := report["latency"]:
         lines.append(f"{report['events']} events, frame to event p50 {late['p50']:.0f} ms, "
                      f"p95 {late['p95']:.0f} ms, max {late['max']:.0f} ms")

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import (
+    cameras,
     cold,
     energy,
+    events,
     memory,
     model,
     origin_tables,
@@ -40,6 +42,8 @@ HOW = {
     "energy": f"benchmarks energy --isa {TARGET} --threads 2 --data DATA",
     "origin": f"training origin --isa {TARGET} --threads 2",
     "peers": f"benchmarks compare --against NAME=COMMAND --isa {TARGET} --data DATA",
+    "events": f"benchmarks events VIDEO TRUTH.json --isa {TARGET}",
+    "cameras": f"benchmarks cameras --isa {TARGET}",
     "accuracy": f"benchmarks accuracy --isa {TARGET} --data DATA",
     "corrupt": f"benchmarks accuracy --isa {TARGET} --data DATA --corrupt blur",
     "sizes": f"benchmarks sizes --isa {TARGET} --data DATA --detectors A B",
@@ -128,6 +132,8 @@ _SINGLE: dict[str, tuple[str, Text]] = {
     "energy": ("Energy", _after_noise(energy.text)),
     "origin": ("The origin's own design beside ours", origin_tables.markdown),
     "peers": ("Other readers", peers_tables.markdown),
+    "events": ("Events of a drive-by video", _after_facts(events.text)),
+    "cameras": ("Cameras", _after_facts(cameras.text)),
     "accuracy": ("Accuracy", lambda report: "\n".join(report_accuracy.accuracy(report))),
 }
 """Kinds with a section for each report: title and text."""

@@ -9,12 +9,18 @@ import pytest
 import tiny
 
 from alpr_edge.errors import UsageError
+from alpr_edge.picks import MODELS
 from benchmarks import camera_server, cameras
 from benchmarks.__main__ import main
+from benchmarks.footprint import Footprint
+
+GROWTH_MB = 25
+"""That the resident memory of a watch may grow in ten minutes."""
 
 LATE = {"p50": 100.0, "p95": 480.0, "max": 700.0}
 FOUND = {"frames": 100, "idle": 90, "dropped": 0, "cpu": 0.18, "events": 5, "latency": LATE,
-         "seconds": 10.0}
+         "seconds": 10.0,
+         "footprint": [{"mb": 200.0, "threads": 9}, {"mb": 201.5, "threads": 9}]}
 
 
 @pytest.fixture
@@ -62,6 +68,7 @@ def test_the_report(monkeypatch):
         "shipped, 2 cameras (traffic, 1920 x 1080, H.264), 10 s: 5.0 frames a second each, 90 of "
         "100 idle, 0 dropped",
         "0.180 cores, 9.0% of one a camera",
+        "mb 200, at the end 201.5; threads 9, at the end 9",
         "5 events, frame to event p50 100 ms, p95 480 ms, max 700 ms",
         "met: at most p95 500 ms",
     ]
@@ -75,6 +82,22 @@ def test_two_cameras_are_watched(small, tmp_path, tiny_models):
         found = cameras.watched(address, options)
     assert found["frames"] > 10 and found["cpu"] > 0 and found["seconds"] >= 2.5
     assert found["events"] >= 2 and found["latency"]["p50"] > 0, tiny.TEXT
+
+
+@pytest.mark.slow
+def test_ten_minutes_leave_nothing_behind(tmp_path):
+    path = tmp_path / "camera.mp4"
+    cameras.write_video(path, cameras.traffic())
+    options = argparse.Namespace(cameras=2, seconds=20, models=MODELS, threads=1)
+    with cameras.sent(path) as address:
+        cameras.watched(address, options)  # libraries keep what they once made
+        before = Footprint.now()
+        options.seconds = 600
+        first, last = (Footprint(**one) for one in cameras.watched(address, options)["footprint"])
+        after = Footprint.now()
+    assert last.mb - first.mb < GROWTH_MB and after.mb - before.mb < GROWTH_MB
+    assert (last.threads, last.descriptors) <= (first.threads, first.descriptors)
+    assert (after.threads, after.descriptors) <= (before.threads, before.descriptors)
 
 
 def test_wrong_options():

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 
 import numpy as np
+import openvino
 import pytest
 from drawn import build_data
 from in_process import work_here
@@ -24,12 +25,15 @@ from optimize.quantize import QuantizeConfig
 from optimize.sparse import folded, masked
 from training import distill
 from training.checkpoint import load_weights, save_weights
+from training.detector.model import Detector, DetectorConfig
 from training.networks import build
 from training.reader.model import Reader, ReaderConfig
 
 READER = ReaderConfig(
     width=16, heads=2, encoder_layers=1, decoder_layers=1, stem=(8, 8, 8), dropout=0.0
 )
+
+DETECTOR = DetectorConfig(channels=16, bifpn_layers=1, head_layers=1)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -144,6 +148,20 @@ def test_qat_reaches_the_ir_in_8_bits(root):
     assert {name: value.shape for name, value in outputs.items()} == {
         "logits": (3, 10, 75), "ctc": (3, 48, 75), "rows": (3, 2),
     }
+
+
+def test_a_simulated_detector_converts_and_answers_as_in_pytorch(tiny_models):
+    from optimize.qat import simulated, to_openvino
+
+    torch.manual_seed(0)
+    manifest = manifests.load(tiny_models / "detector")
+    item = np.random.default_rng(0).integers(0, 256, manifest.input.shape, np.uint8)
+    student = simulated(Detector(DETECTOR), [item], QuantizeConfig(bias_correction="none"))
+    model = to_openvino(student, manifest)
+    found = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(item)
+    with torch.no_grad():
+        scores, *_ = student.eval()(torch.from_numpy(item))
+    np.testing.assert_allclose(found["scores"], scores.numpy(), atol=0.02)
 
 
 def test_qat_wants_the_checkpoint_that_fp32_was_made_of(root, tmp_path, capsys):

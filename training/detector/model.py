@@ -204,7 +204,7 @@ class Detector(nn.Module):
         logits, bins, offsets = parts(_of_each(cells, best))
         points, strides = (
             functional.embedding(best, torch.from_numpy(values).to(cells.device))
-            for values in grid(*images.shape[1:3])
+            for values in grid(*map(int, images.shape[1:3]))  # a tracer's sizes are tensors
         )
         boxes = decode_boxes(points, strides, self.expect(bins))
         return logits.sigmoid(), boxes, decode_corners(points, strides, offsets), best

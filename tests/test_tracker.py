@@ -387,3 +387,11 @@ def test_certain_plates_choose_first():
     exact = seen_plate("AB123CD", 500.0, confidence=0.1)
     certain = seen_plate("AB123CD", 540.0)
     assert associate([track], [exact, certain], 0.1, 0.3) == [(track, certain)]
+
+
+def test_what_was_never_read_with_certainty_is_not_followed():
+    tracker = new_tracker(min_confidence=0.3)
+    car, wall = seen_plate("AB123CD", 500.0), seen_plate("EEEEE", 1200.0, confidence=0.01)
+    tracker.update(frame_at(0), [car, wall])
+    assert tracker.follows(car) and not tracker.follows(wall)
+    assert tracker.texts([car]) == ("AB123CD",)

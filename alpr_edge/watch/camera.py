@@ -58,7 +58,8 @@ class Camera:
         self._privacy, self._hasher = privacy, hasher
         self._gate = MotionGate() if config.motion and not apart else None
         self._covered = Covered() if privacy.redact else None
-        self._ignored: tuple[Quad, ...] = ()
+        self._quads: list[Quad] = []
+        """Of everything that may be a plate in the latest frame that was looked at."""
         self._hidden: collections.OrderedDict[float, list[Quad]] = collections.OrderedDict()
         self._busy = self._closing = False
         self._processed: tuple[float, ...] = ()
@@ -105,9 +106,10 @@ class Camera:
 
     def _see(self, frame: Frame, look: Look) -> None:
         found = look.result.plates
-        self._ignored = look.ignored
+        self._quads = [*(plate.corners for plate in found), *look.ignored]
         sightings = self._tracker.update(frame, found)
-        self._show(frame, *self._named(found, self._tracker.texts(found)), look.result.ms)
+        shown = [plate for plate in found if self._tracker.follows(plate)]
+        self._show(frame, *self._named(shown, self._tracker.texts(shown)), look.result.ms)
         self._tell(sightings)
         if self._apart:
             self._tell(self._tracker.flush())
@@ -140,8 +142,7 @@ class Camera:
         ms: dict[Stage, float],
     ) -> None:
         if self._covered is not None:
-            found = [*(plate.corners for plate in plates), *self._ignored]
-            hidden = self._hidden[frame.time] = self._covered.update(found, frame.time)
+            hidden = self._hidden[frame.time] = self._covered.update(self._quads, frame.time)
             if len(self._hidden) > MAX_HIDDEN:
                 self._hidden.popitem(last=False)
             frame = dataclasses.replace(frame, image=redact(frame.image, hidden))

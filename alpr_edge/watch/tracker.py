@@ -97,6 +97,12 @@ class Tracker:
                 track.rest(self._now)
         return told + self._announce() + self._close_lost()
 
+    def follows(self, plate: Plate) -> bool:
+        """Whether a plate of the last update belongs to a track: one that was never read with
+        certainty may be no plate at all."""
+        _, track = self._shown.get(id(plate), (plate, None))
+        return track is not None
+
     def texts(self, plates: Sequence[Plate]) -> tuple[str, ...]:
         """What the tracks of the plates of the last update say by now, one text a plate."""
         texts = []

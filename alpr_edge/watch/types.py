@@ -162,7 +162,8 @@ class View:
     """The latest processed frame of a camera, for the live page and annotated videos.
 
     ``plates``, those of vehicles that are tracked, are drawn where they are, ``texts`` what their
-    tracks say by now, one a plate. ``ms`` is empty for a frame in which nothing moved: nothing was detected.
+    tracks say by now, one a plate. ``ms`` is empty for a frame in which nothing moved: nothing was
+    detected.
     """
 
     frame: Frame

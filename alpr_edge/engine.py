@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import time
 from collections import Counter
@@ -77,7 +78,7 @@ class Engine:
         if cache is not None:
             properties["CACHE_DIR"] = str(cache)
         path = self.folder / manifests.MODEL_XML
-        core = openvino.Core()
+        core = _core()
         try:
             model = core.read_model(path)
             _check_interface(model, self.manifest, path)
@@ -183,6 +184,14 @@ class Engine:
     def _executed(self, fact: str) -> dict[str, int]:
         counts = Counter(facts[fact] for _, facts in executed_layers(self._compiled[0]))
         return dict(counts.most_common())
+
+
+@functools.cache
+def _core() -> Any:
+    """OpenVINO's core, one for the process and never freed: its CPU plugin gives the thread that
+    loads it a signal stack, and freed in another thread it leaves that one without: the next signal
+    would crash the process."""
+    return openvino.Core()
 
 
 def executed_layers(compiled: Any) -> Iterator[tuple[str, dict[str, str]]]:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -166,3 +168,18 @@ def test_a_twin_computes_the_same_at_the_same_time(tiny_models: Path) -> None:
             ))
             for got, want in zip(together, alone, strict=True):
                 np.testing.assert_array_equal(got, want)
+
+
+def test_a_signal_after_the_engine_went_in_another_thread_does_no_harm(tiny_models: Path) -> None:
+    script = f"""
+import os, signal, threading
+from alpr_edge.engine import Engine
+signal.signal(signal.SIGUSR1, lambda *_: print("heard"))
+engines = [Engine({str(tiny_models / "reader")!r})]
+thread = threading.Thread(target=engines.clear)
+thread.start()
+thread.join()
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "heard\n")

@@ -161,7 +161,8 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         return code
     before = Conditions.now()
     named = isa.asked_and_proven(options.isa)
-    found = {"folder": folder_name(options.models), "seed": truth["seed"]}
+    found = {"folder": folder_name(options.models), "threads": options.threads,
+             "seed": truth["seed"]}
     report = record.record("events", arguments, named, before,
                            found | content(vehicles, watched(options)))
     print(text(report))

@@ -56,7 +56,7 @@ def of_kind(reports: Reports, kind: str) -> dict[str, Report]:
 def facts(report: Report) -> str:
     """One line: machine, instruction set, threads, versions, commit and date of a report."""
     machine, isa = report["machine"], report["isa"]
-    threads = f"{report['threads']} threads, " if report.get("threads") else ""
+    threads = f"{report['threads'] or 'all'} threads, " if "threads" in report else ""
     return (
         f"{machine['cpu']}, {machine['usable_cores'] or machine['cores']} cores, {threads}ISA "
         f"{isa['asked']} (oneDNN: {isa['onednn']}), OpenVINO {machine['openvino']}, alpr-edge "

@@ -121,10 +121,19 @@ def make_reports() -> dict:
         "accuracy-zen2": accuracy(),
         "budget-ryzen-5700u": record("budget", profile={}, cases=[], met=True,
                                      text="budget MET on ryzen-5700u", threads=2),
+        "cameras-zen2": record(
+            "cameras", threads=None, folder="shipped", scene="still", cameras=2, seconds=10.0,
+            frames=100, idle=90, dropped=0, cpu=0.1, events=0, latency={}, met=True,
+            footprint=[{"mb": 200.0}, {"mb": 201.0}]),
         "cold-zen2-2t": record("cold", threads=2, runs=5, folder="shipped", **start),
         "corrupt-blur": accuracy() | {"corruption": {"name": "blur", "strength": "medium"}},
         "energy-native-2t": record("energy", threads=2, folder="shipped",
                                    joules_per_frame="not available", why="no meter"),
+        "events-zen2": record(
+            "events", threads=None, folder="shipped", vehicles=3, frames=90, idle=9, wrong=[],
+            latency={},
+            events={"last": {"recall": {"k": 3, "n": 3, "value": 1.0}}}, seconds=3.0, fps=30.0,
+            cpu=1.5, met=True),
         "memory-native-2t": record(
             "memory", threads=2, folder="shipped", frames=10000, first_mb=150.0, steady_mb=187.0,
             peak_mb=211.0, growth_mb=0.25, samples=[[1, 150.0], [10000, 187.0]], met=True),
@@ -202,7 +211,9 @@ def test_every_kind_has_its_section_and_its_plots(reports):
     text = document(reports, "results")
     for title in ("What was noisy", "In short", "Budget: ryzen-5700u", "Speed: zen2-2t",
                   "Cold start: zen2-2t", "Throughput: zen2", "One network: zen2-2t",
-                  "Memory: native-2t", "Energy: native-2t", "The origin's own design beside ours",
+                  "Memory: native-2t", "Energy: native-2t",
+                  "Cameras: zen2", "Events of a drive-by video: zen2",
+                  "The origin's own design beside ours",
                   "Other readers", "Accuracy: zen2", "Accuracy under corruptions",
                   "Accuracy over time", "The detector's input size",
                   "Where each figure comes from"):

@@ -78,13 +78,12 @@ class Engine:
         if cache is not None:
             properties["CACHE_DIR"] = str(cache)
         path = self.folder / manifests.MODEL_XML
-        core = _core()
         try:
-            model = core.read_model(path)
+            model = core().read_model(path)
             _check_interface(model, self.manifest, path)
             loaded = time.perf_counter()
             self._compiled = [
-                core.compile_model(fixed, DEVICE, properties) for fixed in self._fixed(model)
+                core().compile_model(fixed, DEVICE, properties) for fixed in self._fixed(model)
             ]
         except RuntimeError as error:
             raise ModelError(
@@ -187,7 +186,7 @@ class Engine:
 
 
 @functools.cache
-def _core() -> Any:
+def core() -> Any:
     """OpenVINO's core, one for the process and never freed: its CPU plugin gives the thread that
     loads it a signal stack, and freed in another thread it leaves that one without: the next signal
     would crash the process."""

@@ -14,7 +14,7 @@ import openvino
 from numpy.typing import NDArray
 
 from alpr_edge.cpu import usable_cores
-from alpr_edge.engine import DEVICE, computing_in, executed_layers
+from alpr_edge.engine import DEVICE, computing_in, core, executed_layers
 from alpr_edge.errors import AlprEdgeError, ModelError, UsageError
 from benchmarks.statistics import summary
 
@@ -93,7 +93,7 @@ def read_model(path: Path, batch: int | None = None) -> Any:
     """
     _check_files(path)
     try:
-        model = openvino.Core().read_model(path)
+        model = core().read_model(path)
         for node in model.inputs:
             _check_shape(path, node, batch)
         model.reshape({
@@ -148,7 +148,7 @@ def compiled(model: Any, settings: Settings, *, profiled: bool = False) -> Any:
     """
     properties = settings.properties() | ({"PERF_COUNT": True} if profiled else {})
     try:
-        return openvino.Core().compile_model(model, DEVICE, properties)
+        return core().compile_model(model, DEVICE, properties)
     except RuntimeError as error:
         raise _unusable(Path(model.friendly_name), error) from error
 

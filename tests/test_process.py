@@ -35,15 +35,8 @@ def test_compiled_models_are_kept(tmp_path, monkeypatch, environment, where):
     for name, value in environment.items():
         monkeypatch.setenv(name, value.format(tmp_path))
     assert process.with_cache(Config()).model.cache == tmp_path / where
-    assert (tmp_path / where).is_dir()
     named = Config(model=ModelConfig(cache=Path("elsewhere")))
     assert process.with_cache(named) is named
-
-
-def test_without_a_place_nothing_is_kept(tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "file" / "cache"))
-    assert process.with_cache(Config()) == Config()
 
 
 SIGNALS = """

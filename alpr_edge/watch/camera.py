@@ -152,8 +152,9 @@ class Camera:
     def _tell(self, sightings: Sequence[Sighting]) -> None:
         for sighting in sightings:
             event = sighting.event
-            self.metrics.events += not event.final
-            self.metrics.event_latency.add(event.latency_ms / 1e3)
+            if not event.final:
+                self.metrics.events += 1
+                self.metrics.event_latency.add(event.latency_ms / 1e3)
             if self._hasher is not None:
                 event = self._hasher.event(event)
             hidden = self._hidden.get(event.best_time)

@@ -44,16 +44,11 @@ def restart_at(isa: str) -> None:
 
 def with_cache(config: Config) -> Config:
     """``config`` with a folder for compiled models, ``alpr-edge`` in ``CACHE_DIRECTORY``'s,
-    ``XDG_CACHE_HOME`` or ~/.cache, where it names none and that can be made."""
+    ``XDG_CACHE_HOME`` or ~/.cache, where it names none."""
     if config.model.cache is not None:
         return config
-    folder = _cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        _log.info("%s cannot be made (%s): each start compiles the models", folder, error.strerror)
-        return config
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, cache=folder))
+    model = dataclasses.replace(config.model, cache=_cache_folder())
+    return dataclasses.replace(config, model=model)
 
 
 def reload(watch: Watch, configured: Callable[[], Config]) -> None:

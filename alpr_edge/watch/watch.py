@@ -22,7 +22,7 @@ from alpr_edge.types import Image
 from alpr_edge.watch.camera import Camera
 from alpr_edge.watch.config import CameraConfig, Config
 from alpr_edge.watch.delivery import Delivery, Subscription
-from alpr_edge.watch.desk import Desk, desks
+from alpr_edge.watch.desk import desks
 from alpr_edge.watch.feed import Feed
 from alpr_edge.watch.file_outputs import file_outputs
 from alpr_edge.watch.hashing import PlateHasher
@@ -69,7 +69,6 @@ class Watch:
         self._stopped = False
         self._cameras: dict[str, Camera] = {}
         self._told: dict[str, tuple[State, str | None]] = {}
-        self._desks: list[Desk] = []
         self._hub: Hub | None = None
         self._delivery: Delivery | None = None
         self._receivers: Receivers | None = None
@@ -108,9 +107,7 @@ class Watch:
             raise
 
     def _start(self) -> None:
-        # Kept until the watch itself goes: OpenVINO gives the thread that loads it a stack for
-        # signals; unloaded by a worker, that thread's next signal would crash the process.
-        workers = self._desks = desks(self.config.model)
+        workers = desks(self.config.model)
         self._min_confidence = workers[0].min_confidence
         files = file_outputs(self.config.files, redacted=self.config.privacy.redact)
         self._receivers = Receivers(self.config)

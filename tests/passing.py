@@ -9,6 +9,7 @@ import numpy as np
 from alpr_edge.geometry import box_quad, quad_box
 from alpr_edge.types import Plate
 from alpr_edge.watch.config import PlatesConfig, TrackingConfig
+from alpr_edge.watch.picture import Picture
 from alpr_edge.watch.tracker import Sighting, Tracker
 from alpr_edge.watch.types import Event, Frame
 
@@ -39,7 +40,8 @@ def new_tracker(**settings: object) -> Tracker:
 def frame_at(number: int, when: float | None = None) -> Frame:
     """Frame ``number`` of 10 a second, or of another time after the begin."""
     seconds = number / FPS if when is None else when
-    return Frame(camera="gate", number=number, time=BEGIN + seconds, arrived=0.0, image=_IMAGE)
+    return Frame(camera="gate", number=number, time=BEGIN + seconds, arrived=0.0,
+                 picture=Picture(_IMAGE))
 
 
 def run(tracker: Tracker, frames: Iterable[Seen], first: int = 0) -> list[Event]:

@@ -15,6 +15,7 @@ from alpr_edge.stages import Stage
 from alpr_edge.types import Image, Plate
 from alpr_edge.watch.config import StoreConfig
 from alpr_edge.watch.metrics import Metrics
+from alpr_edge.watch.picture import Picture
 from alpr_edge.watch.store import Store
 from alpr_edge.watch.types import CameraStatus, Event, Frame, Media, State, View
 
@@ -45,7 +46,8 @@ def status(camera: str = "gate", state: State = State.RUNNING, **changes) -> Cam
 def view(camera: str = "gate", number: int = 7, image: Image | None = None, **changes) -> View:
     if image is None:
         image = np.full((120, 160, 3), 90, np.uint8)
-    frame = Frame(camera=camera, number=number, time=1_750_000_000.5, arrived=1.0, image=image)
+    frame = Frame(camera=camera, number=number, time=1_750_000_000.5, arrived=1.0,
+                  picture=Picture(image))
     values = {"frame": frame, "plates": (plate(),), "texts": ("WOBAB12",), "ms": MS}
     return View(**values | changes)
 

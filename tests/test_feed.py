@@ -21,6 +21,7 @@ from alpr_edge.watch import camera_command, video
 from alpr_edge.watch import feed as feed_module
 from alpr_edge.watch.config import CameraConfig
 from alpr_edge.watch.feed import FILE_QUEUE, Feed
+from alpr_edge.watch.picture import Picture
 from alpr_edge.watch.sources import SourceError, open_source
 from alpr_edge.watch.types import Frame, State
 
@@ -40,7 +41,7 @@ class Scripted:
                 raise step
             yield Frame(
                 camera="gate", number=number, time=time.time(), arrived=time.monotonic(),
-                image=films.picture(step),
+                picture=Picture(films.picture(step)),
             )
             time.sleep(self.pause)
 
@@ -320,5 +321,5 @@ class TestRtsp:
 
 def check_pair(frame: Frame) -> bool:
     assert frame.image.shape == (120, 160, 3)
-    assert frame.small.shape == (60, 80, 3)
+    assert frame.small.image.shape == (60, 80, 3)
     return True

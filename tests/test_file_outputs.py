@@ -28,6 +28,7 @@ from alpr_edge.watch.event_pictures import EventPictures
 from alpr_edge.watch.file_outputs import file_outputs
 from alpr_edge.watch.lines import CSV_COLUMNS, STDOUT, EventLines, EventTable
 from alpr_edge.watch.media import SCENE_WIDTH, cut_out, jpeg, media_of, shrunk
+from alpr_edge.watch.picture import Picture
 from alpr_edge.watch.types import Frame, Media, View
 
 BOX = (100.0, 60.0, 180.0, 80.0)
@@ -39,7 +40,7 @@ PLATE = Plate(
 
 def view(number: int = 0, moment: float = 0.0, size=(321, 181), camera: str = "gate") -> View:
     image = np.full((size[1], size[0], 3), 40 + 5 * number, np.uint8)
-    frame = Frame(camera=camera, number=number, time=moment, arrived=0.0, image=image)
+    frame = Frame(camera=camera, number=number, time=moment, arrived=0.0, picture=Picture(image))
     return View(frame=frame, plates=(PLATE,), texts=("皖A12345",), ms={})
 
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from alpr_edge.watch.motion import HOLD, REFRESH, MotionGate, thumbnail
+from alpr_edge.watch.picture import Picture
 from alpr_edge.watch.types import Frame
 
 
 def frame(image: np.ndarray, moment: float, small: np.ndarray | None = None) -> Frame:
-    return Frame(camera="gate", number=0, time=moment, arrived=0.0, image=image, small=small)
+    return Frame(camera="gate", number=0, time=moment, arrived=0.0, picture=Picture(image),
+                 small=None if small is None else Picture(small))
 
 
 def scene(seed: int = 0, noise: float = 0.0, height: int = 1080, width: int = 1920) -> np.ndarray:
@@ -31,14 +33,21 @@ def test_thumbnail_is_the_blocks_mean():
     image = np.zeros((32, 1920, 3), np.uint8)
     image[:8, :8] = 80
     image[8:16, 8:12] = 80  # half of the second block of the second row
-    small = thumbnail(image)
+    small = thumbnail(Picture(image))
     assert small.shape == (4, 240)
     assert small[0, 0] == 80 and small[1, 1] == 40 and small.sum() == 120
 
 
+def test_thumbnail_of_brightness_makes_no_picture():
+    luma = np.full((1080, 1920), 7, np.uint8)
+    luma[8:16, 16:24] = 90
+    small = thumbnail(Picture.later(lambda: pytest.fail("converted"), luma))
+    assert small.shape == (135, 240) and small[1, 2] == 90 and small.sum() == 7 * 135 * 240 + 83
+
+
 @pytest.mark.parametrize("shape", [(5, 7), (1, 1), (360, 640), (2160, 3840), (99, 1)])
 def test_any_size(shape):
-    assert thumbnail(np.full((*shape, 3), 7, np.uint8)).max() == 7
+    assert thumbnail(Picture(np.full((*shape, 3), 7, np.uint8))).max() == 7
 
 
 def test_a_still_noisy_scene_is_looked_at_every_few_seconds_only():

@@ -19,6 +19,7 @@ from alpr_edge.watch.hub import Job
 from alpr_edge.watch.media import media_of
 from alpr_edge.watch.metrics import CameraMetrics
 from alpr_edge.watch.motion import MotionGate
+from alpr_edge.watch.picture import Picture
 from alpr_edge.watch.redact import Covered, redact
 from alpr_edge.watch.tracker import Sighting, Tracker
 from alpr_edge.watch.types import CameraStatus, Frame, View
@@ -145,7 +146,8 @@ class Camera:
             hidden = self._hidden[frame.time] = self._covered.update(self._quads, frame.time)
             if len(self._hidden) > MAX_HIDDEN:
                 self._hidden.popitem(last=False)
-            frame = dataclasses.replace(frame, image=redact(frame.image, hidden))
+            if hidden:
+                frame = dataclasses.replace(frame, picture=Picture(redact(frame.image, hidden)))
         self.view = View(frame=frame, plates=plates, texts=texts, ms=ms)
         self._delivery.view(self.view, wait=not self.feed.live)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from alpr_edge.types import Image
 from alpr_edge.watch.config import HardwareDecoding
 from alpr_edge.watch.extras import require
 from alpr_edge.watch.hardware import accelerator, check_used
+from alpr_edge.watch.picture import Luma, Picture
 from alpr_edge.watch.sources import SourceError
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ OPEN_SECONDS = 5.0
 """A camera has so long to answer, and as long again to say what it sends."""
 FILE_THREADS = 2
 """That decode a file; a camera's video, which comes slowly, has one, which delays nothing."""
+_WITH_LUMA = frozenset(
+    {"gray", "nv12", "nv21"} | {f"yuv{j}{sub}p" for j in ("", "j") for sub in (420, 422, 440, 444)}
+)
+"""Pixel formats whose first plane is brightness, a byte a pixel."""
 _WHY = {
     "HTTPUnauthorizedError": "refuses the login; set username and password_file",
     "HTTPForbiddenError": "refuses this user; give it the right to see the stream",
@@ -67,6 +73,8 @@ class Decoder:
         self._context.thread_count = 1 if live else FILE_THREADS
         self._context.thread_type = "SLICE" if live else "AUTO"
         self._reformatter = self._av.video.reformatter.VideoReformatter()
+        self._reformatting = threading.Lock()
+        self._converted: tuple[str, int, int] | None = None
         check_used(self._context.is_hwaccel, hwaccel, name, self._context.name)
 
     def _open(self, target: str, **how: Any) -> Any:
@@ -147,17 +155,41 @@ class Decoder:
 
     def convert(self, picture: VideoFrame) -> Image:
         """The picture as (H, W, 3) uint8 BGR, upright."""
-        bgr = self._reformatter.reformat(picture, format="bgr24", threads=1)
+        with self._reformatting:  # it keeps tables; pictures are asked for by several threads
+            bgr = self._reformatter.reformat(picture, format="bgr24", threads=1)
         image = bgr.to_ndarray()
         turns = round(picture.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
+    def later(self, picture: VideoFrame) -> Picture:
+        """The picture, converted by whoever looks at it first, also after :meth:`close`.
+
+        The first of its format and size is converted here: what FFmpeg cannot convert must fail
+        where the source is read.
+        """
+        kind = picture.format.name, picture.width, picture.height
+        if kind != self._converted:
+            image = self.convert(picture)
+            self._converted = kind
+            return Picture(image)
+        return Picture.later(lambda: self.convert(picture), _luma(picture))
+
     def close(self) -> None:
-        """Free everything."""
+        """Free everything that is not in pictures."""
         self._container.close()
 
     def _error(self, why: str) -> SourceError:
         return SourceError(f"{self.name}: {why}", permanent=not self._live)
+
+
+def _luma(picture: VideoFrame) -> Luma | None:
+    """The decoder's own memory of the brightness, where the format has it apart."""
+    if picture.format.name not in _WITH_LUMA:
+        return None
+    plane = picture.planes[0]
+    size = plane.height * plane.line_size
+    rows: Luma = np.frombuffer(memoryview(plane), np.uint8, count=size)
+    return rows.reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
 def _why(error: Exception) -> str:

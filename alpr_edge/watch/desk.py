@@ -46,7 +46,7 @@ class Desk:
         if known is None or known[0] is not camera:
             known = self._cameras[camera.name] = camera, *self._for(camera)
         _, alpr, detector = known
-        detector.small = frame.small
+        detector.small = frame.small.image if frame.small else None
         result = alpr.run(frame.image)
         return Look(result=result, ignored=tuple(d.corners for d in detector.ignored))
 

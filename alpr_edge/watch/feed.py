@@ -195,7 +195,7 @@ class Feed:
         main = self._main_frame
         if main is None or small.arrived - main.arrived > MAIN_SECONDS:
             return None
-        return dataclasses.replace(small, image=main.image, small=small.image)
+        return dataclasses.replace(small, picture=main.picture, small=small.picture)
 
     def _enter(self, state: State, problem: str | None = None) -> None:
         if (state, problem) == (self._status.state, self._status.problem):

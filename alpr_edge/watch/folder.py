@@ -14,6 +14,7 @@ from threading import Event
 from alpr_edge.errors import ImageError
 from alpr_edge.images import SUFFIXES, load_image
 from alpr_edge.watch.extras import require
+from alpr_edge.watch.picture import Picture
 from alpr_edge.watch.sources import SourceError
 from alpr_edge.watch.types import Frame
 
@@ -53,7 +54,7 @@ class Folder:
                 continue
             yield Frame(
                 camera=self._camera, number=number, time=stamp, arrived=time.monotonic(),
-                image=image,
+                picture=Picture(image),
             )
             number += 1
 

@@ -7,12 +7,13 @@ the *largest* difference of all blocks counts, not their mean, so that one far p
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge._cv2 import cv2
-from alpr_edge.types import Image
+from alpr_edge.watch.picture import Luma, Picture
 from alpr_edge.watch.types import Frame
 
 COLUMNS = 240
@@ -48,7 +49,7 @@ class MotionGate:
         return moving or due
 
     def _differs(self, frame: Frame) -> bool:
-        now = thumbnail(frame.image if frame.small is None else frame.small)
+        now = thumbnail(frame.picture if frame.small is None else frame.small)
         elapsed, self._seen = frame.time - self._seen, frame.time
         if self._background is None or self._background.shape != now.shape:
             self._background = now.astype(np.float32)
@@ -59,13 +60,23 @@ class MotionGate:
         return difference > THRESHOLD
 
 
-def thumbnail(image: Image) -> NDArray[np.uint8]:
-    """``image`` (H, W, 3) in grey, :data:`COLUMNS` blocks wide, each averaged: (h, w) uint8."""
+def thumbnail(picture: Picture) -> Luma:
+    """A picture in grey, :data:`COLUMNS` blocks wide, each averaged: (h, w) uint8.
+
+    Its brightness as decoded is used where it is there: that of video has 219 levels mostly.
+    """
+    luma = picture.luma
+    image = picture.image if luma is None else luma
     height, width = image.shape[:2]
     block = max(_ROW_STEP, width // COLUMNS // _ROW_STEP * _ROW_STEP)
     rows, columns = height // block, width // block
     if min(rows, columns) == 0:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+        return _grey(image)
     whole = image[: rows * block : _ROW_STEP, : columns * block]  # a view: whole blocks are fast
     small = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+    return _grey(small)
+
+
+def _grey(image: NDArray[Any]) -> Luma:
+    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return np.asarray(grey, np.uint8)

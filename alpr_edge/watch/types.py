@@ -12,6 +12,7 @@ from typing import Protocol
 
 from alpr_edge.stages import Stage
 from alpr_edge.types import Image, Plate, Quad
+from alpr_edge.watch.picture import Picture
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,17 +24,22 @@ class Frame:
     file's modification time less its duration, or 0 where nobody knows) plus its time stamp.
     ``arrived`` is ``time.monotonic()`` when decoding gave it; latencies count from there.
 
-    ``image`` is what is read, kept and shown, and what all coordinates refer to. ``small`` is the
-    picture that plates are found in where the camera has a ``detect_source``: the same view at
-    the same moment, of another size; whoever detects in it scales what it finds to ``image``.
+    ``picture`` is what is read, kept and shown, and what all coordinates refer to. ``small`` is
+    the one that plates are found in where the camera has a ``detect_source``: the same view at
+    the same moment, of another size; whoever detects in it scales what it finds to ``picture``.
     """
 
     camera: str
     number: int
     time: float
     arrived: float
-    image: Image = dataclasses.field(repr=False, compare=False)
-    small: Image | None = dataclasses.field(default=None, repr=False, compare=False)
+    picture: Picture = dataclasses.field(repr=False, compare=False)
+    small: Picture | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    @property
+    def image(self) -> Image:
+        """The picture's (H, W, 3) uint8 BGR; the first call may take some milliseconds."""
+        return self.picture.image
 
 
 class Access(enum.StrEnum):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from alpr_edge.watch.config import CameraConfig
 from alpr_edge.watch.decoder import Decoder
+from alpr_edge.watch.picture import Picture
 from alpr_edge.watch.sources import SourceError, shown
 from alpr_edge.watch.types import Frame
 
@@ -100,7 +101,7 @@ class VideoFile:
             if self._sampler.takes(number, seconds):
                 yield Frame(
                     camera=self._camera, number=number, time=begin + seconds,
-                    arrived=time.monotonic(), image=self._decoder.convert(picture),
+                    arrived=time.monotonic(), picture=Picture(self._decoder.convert(picture)),
                 )
         if not self._stop.is_set():
             self._check_whole(number + 1, end)
@@ -157,7 +158,7 @@ class LiveVideo:
             if self._sampler.takes(number, arrived):
                 yield Frame(
                     camera=self._camera, number=number, time=time.time(), arrived=arrived,
-                    image=self._decoder.convert(picture),
+                    picture=self._decoder.later(picture),
                 )
         if not self._stop.is_set():
             raise self._away("the camera ended the stream")

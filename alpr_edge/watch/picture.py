@@ -1,0 +1,52 @@
+"""A decoded picture whose colours are computed when somebody looks at it.
+
+Of a camera in whose view nothing happens hardly any picture is ever looked at: to make BGR of
+1080p costs as much as to decode it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alpr_edge.types import Image
+
+Luma = NDArray[np.uint8]
+"""(H, W): brightness as the video has it, not turned upright."""
+
+
+class Picture:
+    """``image``, made at once or when it is first asked for. May be shared by threads."""
+
+    def __init__(self, image: Image) -> None:
+        """``image`` is (H, W, 3) uint8 BGR."""
+        self._image: Image | None = image
+        self._make: Callable[[], Image] | None = None
+        self._luma: Luma | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def later(cls, make: Callable[[], Image], luma: Luma | None) -> Picture:
+        """A picture that ``make`` gives, called once at most; ``luma`` costs nothing now."""
+        picture = cls.__new__(cls)
+        picture._image, picture._make, picture._luma = None, make, luma
+        picture._lock = threading.Lock()
+        return picture
+
+    @property
+    def luma(self) -> Luma | None:
+        """The brightness; None where only ``image`` is there, or it alone would tell."""
+        return self._luma
+
+    @property
+    def image(self) -> Image:
+        """(H, W, 3) uint8 BGR, upright."""
+        with self._lock:
+            if self._image is None:
+                assert self._make is not None
+                self._image = self._make()
+                self._make = self._luma = None  # the decoder's memory is free again
+            return self._image

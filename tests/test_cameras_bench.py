@@ -1,6 +1,7 @@
 """Benchmarks of several cameras: their scenes, the server that sends them, the verdict."""
 
 import argparse
+import gc
 import itertools
 
 import av
@@ -94,6 +95,22 @@ def test_nothing_grows_in_ten_minutes(tmp_path):
     first, last = (Footprint(**one) for one in found["footprint"])
     assert last.mb - first.mb < GROWTH_MB
     assert last.threads <= first.threads and last.descriptors <= first.descriptors
+
+
+@pytest.mark.slow
+def test_five_watches_one_after_the_other_leave_what_the_first_left(tmp_path):
+    path = tmp_path / "camera.mp4"
+    cameras.write_video(path, cameras.traffic())
+    options = argparse.Namespace(cameras=2, seconds=5, models=MODELS, threads=1)
+    left = []
+    for _ in range(5):
+        with cameras.sent(path) as address:
+            cameras.watched(address, options)
+        gc.collect()
+        left.append(Footprint.now())
+    assert [one.threads for one in left[1:]] == [left[0].threads] * 4
+    assert [one.descriptors for one in left[1:]] == [left[0].descriptors] * 4
+    assert left[-1].mb - left[1].mb < GROWTH_MB
 
 
 def test_wrong_options():

@@ -12,7 +12,7 @@ from alpr_edge.errors import DataError, UsageError
 from benchmarks.__main__ import main
 from benchmarks.compare import compare
 
-RUNS = 200
+RUNS, REPETITIONS = 200, 20
 
 
 def report(seed: int, slower: float = 1.0, clock: float = 1.0) -> dict:
@@ -41,6 +41,22 @@ def test_a_slow_down_of_a_tenth_is_flagged_and_a_re_run_is_not(seed):
     assert verdicts(before, report(seed + 100, slower=1.1)) == ["slower"]
     assert verdicts(before, report(seed + 100, slower=0.9)) == ["faster"]
     assert verdicts(before, report(seed + 100, clock=1.5)) == ["same"]
+
+
+@pytest.mark.slow
+def test_the_shipped_models_measured_again_are_the_same_and_a_tenth_slower_is_seen(tmp_path):
+    """Needs a machine that does nothing else."""
+    reports = []
+    for number in range(REPETITIONS + 1):
+        path = tmp_path / f"{number}.json"
+        assert main(["stages", "--threads", "2", "--plates", "1", "--out", str(path)]) == 0
+        reports.append(json.loads(path.read_text()))
+    before, *again = reports
+    assert [verdicts(before, one) for one in again] == [["same"]] * REPETITIONS
+    for one in again:
+        for case in one["models"][0]["cases"].values():
+            case["samples"] = [1.1 * ms for ms in case["samples"]]
+    assert [verdicts(before, one) for one in again] == [["slower"]] * REPETITIONS
 
 
 def test_the_ratio_by_hand():

@@ -21,7 +21,8 @@ from events import EVENT, MEDIA, NO_MEDIA, ended
 from alpr_edge.errors import OutputError
 from alpr_edge.geometry import box_quad
 from alpr_edge.types import Plate
-from alpr_edge.watch.annotated_video import AnnotatedVideos
+from alpr_edge.watch import annotated_video
+from alpr_edge.watch.annotated_video import FILE_SECONDS, AnnotatedVideos
 from alpr_edge.watch.config import FilesConfig, PrivacyConfig
 from alpr_edge.watch.event_json import event_json, event_of
 from alpr_edge.watch.event_pictures import EventPictures
@@ -160,6 +161,17 @@ def test_a_frame_of_another_size_begins_another_video(tmp_path):
     videos.close()
     sizes = sorted(frames(path)[0][1].shape[1] for path in tmp_path.iterdir())
     assert sizes == [160, 320]
+
+
+def test_after_an_hour_another_video_begins(tmp_path, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(annotated_video.time, "monotonic", lambda: now)
+    videos = AnnotatedVideos(tmp_path)
+    for number in range(4):
+        videos.view(view(number, number / 10))
+        now += FILE_SECONDS / 2
+    videos.close()
+    assert [len(frames(path)) for path in sorted(tmp_path.iterdir())] == [2, 2]
 
 
 def test_a_killed_process_leaves_a_video_that_plays(tmp_path):

@@ -23,6 +23,8 @@ ENCODERS: dict[str, dict[str, str]] = {
 }
 """In order; the first that this build of FFmpeg has, with its options."""
 CLUSTER_MS = 1000
+FILE_SECONDS = 3600.0
+"""After so long a new file begins: what is old can be deleted while the camera goes on."""
 _TICKS = 1000
 """Time stamps are in milliseconds."""
 _MAX_GAP = 10.0
@@ -33,8 +35,8 @@ _FRAME = 0.04
 class AnnotatedVideos:
     """One video a camera, in a folder: each processed frame, its plates and texts drawn on it.
 
-    A frame of another size begins a new file; so does each start. ``plain`` draws nothing: a text
-    beside a blurred plate would tell it.
+    A frame of another size begins a new file; so does each start, and each hour of writing.
+    ``plain`` draws nothing: a text beside a blurred plate would tell it.
 
     Raises:
         OutputError: the folder cannot be made.
@@ -63,7 +65,7 @@ class AnnotatedVideos:
         image = _even(view.frame.image if self._plain else annotated(view))
         video = self._videos.get(camera)
         try:
-            if video is None or video.size != image.shape[1::-1]:
+            if video is None or video.size != image.shape[1::-1] or video.is_long:
                 self._end(camera)
                 video = self._videos[camera] = _Video(self._av, self._path(camera), image)
             video.write(image, view.frame.time)
@@ -115,6 +117,12 @@ class _Video:
         self._stream.codec_context.gop_size = 50
         self._last: float | None = None
         self._shown = 0.0
+        self._begun = time.monotonic()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it has had its time."""
+        return time.monotonic() - self._begun >= FILE_SECONDS
 
     def write(self, image: Image, moment: float) -> None:
         elapsed = 0.0 if self._last is None else moment - self._last

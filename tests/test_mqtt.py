@@ -94,6 +94,18 @@ def test_a_camera_that_comes_later_is_discovered(listener, mqtt):
 
 
 @pytest.mark.external("mosquitto")
+def test_of_a_camera_that_was_removed_nothing_is_left(broker, listener, mqtt):
+    mqtt.status(STATUS)
+    mqtt.deliver(EVENT, MEDIA)
+    mqtt.status(dataclasses.replace(STATUS, state=State.REMOVED))
+    until(lambda: listener.of("alpr-edge/gate/picture")[-1:] == [b""])
+    assert list(retained(broker, 1)) == ["alpr-edge/status"]
+    listener.say("homeassistant/status", "online")  # nor is it told again
+    until(lambda: len(listener.of("alpr-edge/status")) == 2)
+    assert all(listener.of(topic)[-1] == b"" for topic in discovery(MqttConfig(host=""), "gate"))
+
+
+@pytest.mark.external("mosquitto")
 def test_the_last_will_is_told_where_the_connection_breaks(listener, mqtt):
     until(lambda: listener.of("alpr-edge/status") == [b"online"])
     mqtt._client.socket().shutdown(socket.SHUT_RDWR)  # as if the cable were cut

@@ -256,7 +256,8 @@ def test_reload_restarts_only_cameras_that_changed(config, clip, tmp_path, caplo
         folders[-1].mkdir()
     a, b = (CameraConfig(name=f.name, source=str(f)) for f in folders)
     config = dataclasses.replace(config, cameras=(a, b))
-    with Watch(config) as watch:
+    told = Collector()
+    with Watch(config, [told]) as watch:
         before = dict(watch._cameras)
         c = CameraConfig(name="c", source=str(clip))
         b = dataclasses.replace(b, min_plate_width=5)
@@ -269,6 +270,7 @@ def test_reload_restarts_only_cameras_that_changed(config, clip, tmp_path, caplo
         until(lambda: watch.metrics.cameras["c"].events == 1)
         watch.reload(dataclasses.replace(changed, cameras=(c,)))
         assert [status.camera for status in watch.statuses()] == ["c"]
+        until(lambda: {one.camera for one in told.statuses if one.state == "removed"} == {"a", "b"})
         with pytest.raises(UsageError):
             watch.reload(dataclasses.replace(changed, plates=PlatesConfig(grammars=("xx",))))
         assert [status.camera for status in watch.statuses()] == ["c"]

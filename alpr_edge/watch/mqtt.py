@@ -23,7 +23,7 @@ from alpr_edge.watch.homeassistant import BIRTH, birth_topic, discovery
 from alpr_edge.watch.mqtt_topics import OFFLINE, ONLINE, CameraTopics, status_topic
 from alpr_edge.watch.outbox import DeliveryError
 from alpr_edge.watch.secrets import read_secret
-from alpr_edge.watch.types import CameraStatus, Event, Media, View
+from alpr_edge.watch.types import CameraStatus, Event, Media, State, View
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -119,6 +119,9 @@ class Mqtt:
 
     def status(self, status: CameraStatus) -> None:
         """Publish a camera's state, at once or as soon as there is a connection."""
+        if status.state is State.REMOVED:
+            self._forget(status.camera)
+            return
         with self._changed:
             new = status.camera not in self._cameras
             if new:
@@ -128,6 +131,20 @@ class Mqtt:
             self._publish_discovery(status.camera)
         if self.problem is None:
             self._publish_status(status)
+
+    def _forget(self, camera: str) -> None:
+        """Take back what a broker keeps of a camera: an empty message ends a retained one."""
+        with self._changed:
+            self._cameras = [name for name in self._cameras if name != camera]
+            self._statuses.pop(camera, None)
+        if self.problem is not None:
+            _log.warning("%s still knows camera %s, which was removed while it was away",
+                         self._broker, camera)
+            return
+        topics = CameraTopics(self._config.topic, camera)
+        kept = topics.state, topics.plate, topics.picture
+        for topic in (*discovery(self._config, camera), *kept):
+            self._publish(topic, b"")
 
     def _publish_status(self, status: CameraStatus) -> None:
         topics = CameraTopics(self._config.topic, status.camera)

@@ -143,6 +143,8 @@ class State(enum.StrEnum):
     """A file was read to its end."""
     FAILED = "failed"
     """It will not be tried again: no such file, not a video."""
+    REMOVED = "removed"
+    """It is no longer in the configuration: told once, then it is forgotten."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -184,7 +184,7 @@ class Watch:
         made = [self._made(one, config) for one in config.cameras if one.name not in same]
         self.config = config
         for name in self._cameras.keys() - same:
-            self._remove(self._cameras[name])
+            self._remove(self._cameras[name], again=name in wanted)
         for camera in made:
             self._add(camera)
 
@@ -249,11 +249,15 @@ class Watch:
         self._hub.add(camera)
         camera.feed.start()
 
-    def _remove(self, camera: Camera) -> None:
-        assert self._hub is not None
+    def _remove(self, camera: Camera, *, again: bool) -> None:
+        """End a camera; ``again``: one of its name follows."""
+        assert self._hub is not None and self._delivery is not None
         self._close_cameras([camera])
         self._hub.remove(camera)
         del self._cameras[camera.config.name]
+        if not again:
+            self._told.pop(camera.config.name, None)
+            self._delivery.status(dataclasses.replace(camera.status(), state=State.REMOVED))
 
     def _close_cameras(self, cameras: Sequence[Camera]) -> None:
         """Close them, and wait until the hub has told what their tracks hold."""

@@ -121,7 +121,8 @@ class Run:
             parameter_groups(
                 self.model, lr=config.lr, weight_decay=config.weight_decay,
                 backbone=config.backbone, backbone_ratio=config.backbone_ratio,
-            )
+            ),
+            fused=True,
         )
         self.plateau = PlateauRate(config.plateau)
         self.frozen_at_first = [

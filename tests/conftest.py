@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DATA_VARIABLE = "ALPR_EDGE_DATA"
 os.environ["ALPR_EDGE_CONFIG"] = ""  # no test follows what this machine was tuned to
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: children
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # would inherit that
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

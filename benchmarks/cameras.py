@@ -114,17 +114,23 @@ def watched(address: str, options: argparse.Namespace) -> dict[str, Any]:
     notes = Notes()
     with Watch(config, [notes]) as watch:
         watch.wait(_WARM_SECONDS)
-        before, first = counts(watch), Footprint.now()
+        before = counts(watch)
         notes.events.clear()
         begin, cpu = time.perf_counter(), time.process_time()
-        watch.wait(options.seconds)
+        held = [Footprint.now()]
+        while (left := begin + options.seconds - time.perf_counter()) > 0:
+            watch.wait(min(1.0, left))
+            held.append(Footprint.now())
         seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
-        after, last = counts(watch), Footprint.now()
+        after = counts(watch)
     late = [event.latency_ms for event in notes.events if not event.final]
     return {
         "seconds": round(seconds, 2), "cpu": round(cpu / seconds, 4), "events": len(late),
         "latency": summary(late) if late else {},
-        "footprint": [dataclasses.asdict(first), dataclasses.asdict(last)],
+        "footprint": [
+            dataclasses.asdict(Footprint.usual(half))
+            for half in (held[: -(-len(held) // 2)], held[len(held) // 2:])
+        ],
         **{name: after[name] - before[name] for name in after},
     }
 
@@ -156,7 +162,7 @@ def text(report: Mapping[str, Any]) -> str:
         f"{report['cpu']:.3f} cores, {report['cpu'] / report['cameras']:.1%} of one a camera",
     ]
     lines.append("; ".join(
-        f"{name} {first:g}, at the end {report['footprint'][1][name]:g}"
+        f"{name} {first:g}, in the second half {report['footprint'][1][name]:g}"
         for name, first in report["footprint"][0].items()
     ))
     if late := report["latency"]:

@@ -13,10 +13,12 @@ import importlib
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from alpr_edge import isa
+from alpr_edge.cpu import BUSY, load_average
 from alpr_edge.errors import AlprEdgeError
 from optimize.steps import StepFailedError
 from training.torch_cap import environment
@@ -27,6 +29,8 @@ _HOMES = {
     "routes": "two_routes", "time": "evaluate",
 }
 """Module of each work: only what is needed is loaded."""
+_PATIENCE, _LOOK = 150.0, 5.0
+"""Seconds; the load average is computed anew every 5."""
 
 
 @functools.cache
@@ -59,6 +63,17 @@ def run_capped(work: str, target: str, **arguments: Any) -> Any:
             f"{work} at {name} ended with {ran.returncode}: {ran.stderr.strip()}"
         )
     return json.loads(ran.stdout.splitlines()[-1])
+
+
+def settle() -> None:
+    """Wait for the load average that the work before has left to fall below :data:`BUSY`; no longer
+    where it does not fall, because others work too."""
+    until, load = time.monotonic() + _PATIENCE, load_average()
+    while load > BUSY and time.monotonic() < until:
+        time.sleep(_LOOK)
+        before, load = load, load_average()
+        if load > before:
+            return
 
 
 def _path(value: Any) -> str:

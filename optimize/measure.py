@@ -20,7 +20,7 @@ from alpr_edge.cpu import cpu_name
 from alpr_edge.engine import runtime_version
 from alpr_edge.errors import UsageError
 from alpr_edge.manifest import MODEL_XML, Manifest, Metric
-from optimize.capped import run_capped, verified
+from optimize.capped import run_capped, settle, verified
 from optimize.count import Counts, count
 from optimize.evaluate import Accuracy, Judging, Latency, code_hash, evaluate_at
 from optimize.networks import Kind, kind_of
@@ -164,6 +164,7 @@ def _take_times(made: Made, judging: Judging, threads: int, runs: int) -> dict[s
     PyTorch and ONNX Runtime wait for work by spinning, which would slow whoever is next."""
     together = [name for name, (_, m) in made.items() if kind_of(m) == Kind.OPENVINO]
     groups = [together, *([name] for name in made if name not in together)]
+    settle()
     parts = [
         run_capped(
             "time", judging.target, folders=[str(made[name][0].resolve()) for name in group],

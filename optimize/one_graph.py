@@ -27,7 +27,7 @@ from alpr_edge.manifest import (
     OutputSpec,
     PipelineDecode,
 )
-from optimize.capped import run_capped
+from optimize.capped import run_capped, settle
 from optimize.compare import check_raw, raw_differences
 from optimize.convert import convert
 from optimize.evaluate import Latency
@@ -170,6 +170,7 @@ def time_routes(
     Raises:
         UsageError: this CPU cannot execute the target. StepFailedError: the child process failed.
     """
+    settle()
     found = run_capped(
         "routes", target, graph=graph, models=out / TWO_STAGES, data=data, limit=limit,
         threads=threads, runs=runs,

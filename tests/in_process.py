@@ -30,5 +30,6 @@ def work_here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setattr(module, "run_capped", run)
         if hasattr(module, "verified"):
             monkeypatch.setattr(module, "verified", lambda target: f"{target}, not capped")
+    monkeypatch.setattr("optimize.measure.settle", lambda: None)
     monkeypatch.setattr(capped, "verified", lambda target: f"{target}, not capped")
     return works

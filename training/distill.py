@@ -102,7 +102,8 @@ class Distilled(nn.Module):
     """A student for :func:`training.loop.train` whose loss holds its teacher's answers too.
 
     Its parameters, buffers and state are the student's own: a checkpoint of it is one of the
-    student. The teacher stays in evaluation mode, without gradient.
+    student. The teacher stays in evaluation mode, without gradient. The student drops nothing out:
+    it is to answer as its teacher does, who does not either.
     """
 
     def __init__(
@@ -111,6 +112,9 @@ class Distilled(nn.Module):
         super().__init__()
         self.student, self.task, self.distill = student, task, config
         self.config = student.config
+        for module in student.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
         self.hidden = (teacher.eval().requires_grad_(False),)  # a tuple: no part of this module
 
     def forward(self, images: Tensor) -> Any:
@@ -220,7 +224,8 @@ def distill(
     pair = Distilled(
         student, build(parent).to(options.device), task, config or DistillConfig()
     )
-    seed = loop.seed + (resumed_step(run_dir) if options.resume else 0)
+    seen = int(began.notes.get("step", 0))  # what comes after it is not the same again
+    seed = loop.seed + seen + (resumed_step(run_dir) if options.resume else 0)
     learned = lessons(
         task, data, seed=seed, workers=options.workers, earlier=(start, teacher),
         selection=selection,

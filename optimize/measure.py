@@ -10,6 +10,7 @@ compare.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 from alpr_edge import manifest as manifests
 from alpr_edge.cpu import cpu_name
+from alpr_edge.data import Sample
 from alpr_edge.engine import runtime_version
 from alpr_edge.errors import UsageError
 from alpr_edge.manifest import MODEL_XML, Manifest, Metric
@@ -95,7 +97,7 @@ def measure(
     measured = Measured(
         target=judging.target, task=task, onednn=onednn, cpu=cpu_name(),
         openvino=runtime_version(), threads=threads, runs=runs,
-        pictures=judging.digest(task), **times,
+        pictures=judging.digest(task), sets=_sets(judging.pictures(task), task), **times,
         variants=tuple(
             _variant(name, made, accuracy, latency)
             for name, accuracy, latency in zip(made, accuracies, latencies, strict=True)
@@ -106,6 +108,15 @@ def measure(
         for variant in measured.variants:
             _write_metrics(made[variant.name][0], variant, measured, judging.split)
     return measured
+
+
+def _sets(pictures: Sequence[Sample], task: str) -> tuple[tuple[str, int], ...]:
+    """Of each hit its set, run by run: a reader has one hit a cut-out, a detector one a plate."""
+    names = (
+        sample.dataset for sample in pictures
+        for _ in (sample.plates if task == "detector" else (sample,))
+    )
+    return tuple((name, len(list(run))) for name, run in itertools.groupby(names))
 
 
 def _accuracy(name: str, made: Made, out: Path, judging: Judging) -> Accuracy:

@@ -27,9 +27,13 @@ def front(measured: Measured) -> list[Variant]:
 
 
 def fastest(measured: Measured, max_drop: float) -> Variant:
-    """The fastest variant that lost at most ``max_drop`` points against the root; of equally fast
-    ones the smallest, of equally small ones the more accurate. The root itself always qualifies."""
-    allowed = [v for v in measured.deployable if lost(measured.root, v) <= max_drop]
+    """The fastest variant that lost at most ``max_drop`` points against the root, and of no set
+    more than a picture or half a point (:func:`~optimize.report.weak_sets`); of equally fast ones
+    the smallest, of equally small ones the more accurate. The root itself always qualifies."""
+    allowed = [
+        v for v in measured.deployable
+        if lost(measured.root, v) <= max_drop and not measured.weak_sets(v)
+    ]
     return min(
         allowed, key=lambda v: (v.latency.p50, v.bytes, lost(measured.root, v)),
         default=measured.root,

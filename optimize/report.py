@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,17 @@ from optimize.evaluate import Accuracy, Latency
 from optimize.networks import Kind
 from optimize.steps import read_json
 
-SCHEMA = 2
+SCHEMA = 3
 REPORT = "report.json"
 ROOT, TORCH, ONNX, PICK = "fp32", "torch", "onnx", "pick"
 """Names of the variant that drops are told against, of the two that the root was made from, and of
 the copy of the one picked."""
 UNTRAINED = "untrained"
 """The first step of a network with random weights."""
+SET_PICTURES, SET_POINTS = 1, 0.5
+"""What a variant may lose of any one set: so many pictures more than it wins, or so many points."""
+Runs = Sequence[tuple[str, int]]
+"""Names of sets, and how many hits in a row are of each."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +102,22 @@ def lost(root: Variant, variant: Variant) -> float:
     return math.inf if found is None else found.worst
 
 
+def weak_sets(root: Variant, variant: Variant, sets: Runs) -> dict[str, int]:
+    """Sets of which ``variant`` lost more than is allowed, and how many hits, those it won
+    subtracted; none where accuracy was not measured."""
+    if root.accuracy is None or variant.accuracy is None:
+        return {}
+    names = [name for name, count in sets for _ in range(count)]
+    net: Counter[str] = Counter()
+    for name, mine, theirs in zip(names, root.accuracy.hits, variant.accuracy.hits, strict=True):
+        net[name] += int(mine) - int(theirs)
+    sizes = Counter(names)
+    return {
+        name: lost for name, lost in net.items()
+        if lost > max(SET_PICTURES, SET_POINTS / 100 * sizes[name])
+    }
+
+
 def speed_up(root: Variant, variant: Variant) -> float:
     """How many times as fast as the root: of the medians."""
     return root.latency.p50 / variant.latency.p50
@@ -103,7 +125,8 @@ def speed_up(root: Variant, variant: Variant) -> float:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """The variants of one task at one target, the root first, and what they were measured under."""
+    """The variants of one task at one target, the root first, and what they were measured under.
+    ``sets`` tells which hit is of which set."""
 
     target: str
     task: str
@@ -115,6 +138,7 @@ class Measured:
     load_before: float
     load_after: float
     pictures: str
+    sets: tuple[tuple[str, int], ...]
     variants: tuple[Variant, ...]
 
     @property
@@ -129,9 +153,14 @@ class Measured:
         for variant, values in zip(self.variants, entry["variants"], strict=True):
             values["rate"] = _rate_json(variant.rate)
             values["drop"] = _drop_json(drop(self.root, variant))
+            values["weak_sets"] = self.weak_sets(variant)
             if variant.parent in names:
                 values["drop_of_parent"] = _drop_json(drop(names[variant.parent], variant))
         return entry
+
+    def weak_sets(self, variant: Variant) -> dict[str, int]:
+        """:func:`weak_sets` against the root."""
+        return weak_sets(self.root, variant, self.sets)
 
     @property
     def deployable(self) -> list[Variant]:
@@ -149,7 +178,8 @@ class Measured:
             ))
             for values in entry["variants"]
         )
-        return cls(**(entry | {"variants": variants}))
+        sets = tuple((name, count) for name, count in entry["sets"])
+        return cls(**(entry | {"variants": variants, "sets": sets}))
 
 
 def _rate_json(rate: Rate | None) -> dict[str, Any] | None:

@@ -105,9 +105,10 @@ def _accuracy(measured: Measured, variant: Variant) -> list[str]:
     if rate is None or lost is None:
         return ["not measured" if variant.trained else "not trained", "-", "-"]
     low, high = rate.interval()
+    weak = "".join(f", {name} -{count}" for name, count in measured.weak_sets(variant).items())
     return [
         f"{rate.k}/{rate.n} = {rate.value:.1%} ({low:.1%} to {high:.1%})",
-        f"{lost.hits:+.2f} ({lost.low:+.2f} to {lost.high:+.2f})",
+        f"{lost.hits:+.2f} ({lost.low:+.2f} to {lost.high:+.2f}){weak}",
         "-" if lost.average_precision is None else f"{lost.average_precision:+.2f}",
     ]
 

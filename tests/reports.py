@@ -22,6 +22,7 @@ def measured(*variants: Variant, target: str = "zen2") -> Measured:
     return Measured(
         target=target, task=variants[0].task, onednn="Intel AVX2", cpu="A CPU", openvino="1",
         threads=2, runs=9, load_before=0.1, load_after=0.2, pictures="digest", variants=variants,
+        sets=(("eu", 5), ("us", 5)),
     )
 
 

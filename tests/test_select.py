@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from alpr_edge.errors import OutputError, UsageError
 from optimize import measure, picking, select, ship, steps
 from optimize.evaluate import Judging
 from optimize.networks import Kind
+from optimize.report import Measured
 
 
 def test_the_front_and_the_pick():
@@ -23,6 +25,17 @@ def test_the_front_and_the_pick():
     assert picking.fastest(found, 0.5).name == "good"
     assert picking.fastest(found, 20.0).name == "lossy"
     assert picking.fastest(measured(ROOT, LOSSY), 0.5).name == "fp32"
+
+
+def test_a_variant_that_loses_two_pictures_of_one_set_is_not_picked():
+    """Of eu it lost two, of us it won as many: the sum hides it."""
+    uneven = variant("uneven", "1001111000", 1.0, 1_000_000)
+    even = variant("even", "1011101000", 2.0, 1_000_000)
+    found = measured(ROOT, uneven, even)
+    assert found.weak_sets(uneven) == {"eu": 2} and found.weak_sets(even) == {}
+    assert picking.fastest(found, 20.0).name == "even"
+    again = Measured.from_json(json.loads(json.dumps(found.to_json())))
+    assert again == found
 
 
 def test_only_irs_with_an_accuracy_are_picked():

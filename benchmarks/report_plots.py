@@ -113,7 +113,8 @@ def _titled(report: Report, draw: Callable[[Report, Figure], None]) -> Callable[
 def of_panels(panels: Sequence[Panel]) -> list[Plot]:
     """Accuracy over latency, a plot a panel."""
     return [
-        Plot(name=f"{panel.name}.svg", shows=f"{panel.title}: accuracy over time", size=(7.5, 4),
+        Plot(name=f"{panel.name}.svg", shows=f"{panel.title}: accuracy over time",
+             size=(7.5, max(4.0, 1 + 0.15 * len(panel.points))),  # the legend's lines
              draw=functools.partial(_pareto, panel))
         for panel in panels
     ]

@@ -3,12 +3,12 @@
 import threading
 import time
 
+import films
 import numpy as np
 import pytest
 
 from alpr_edge.watch.config import HardwareDecoding
 from alpr_edge.watch.picture import Picture
-from tests import films
 
 pytest.importorskip("av")
 

@@ -1,7 +1,6 @@
 """A decoded picture whose colours are computed when somebody looks at it.
 
-Of a camera in whose view nothing happens hardly any picture is ever looked at: to make BGR of
-1080p costs as much as to decode it.
+Of a camera in whose view nothing happens hardly any picture is ever looked at.
 """
 
 from __future__ import annotations

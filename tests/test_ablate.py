@@ -71,13 +71,29 @@ def test_runs_are_compared_with_the_base_of_their_seed_and_not_repeated(tmp_path
                            for s in "01"}
     assert report["plates"]["exact"] == sum(v for k, v in report["plates"].items() if k != "exact")
 
-    (tmp_path / "runs" / "augment-0-1" / RESULT).unlink()  # as if it was interrupted
+    (tmp_path / "runs" / "augment-0-1" / RESULT).unlink()  # as if it was interrupted,
+    out.unlink()  # before the report
     assert ablate(data, tmp_path / "runs", out, **more) == report
     assert runs[4:] == ["augment-0-1"]
     with pytest.raises(UsageError, match="other --steps"):
         ablate(data, tmp_path / "runs", out, only=["augment-0"], steps=30)
     ablate(data, tmp_path / "runs", out, only=["pretrained"], steps=20, seeds=[0])
     assert runs[5:] == ["encoder", "pretrained-0"]
+
+
+def test_what_a_report_has_is_not_run_again_elsewhere(tmp_path, runs) -> None:
+    data, out = build_data(tmp_path / "data", splits=("train", "dev")), tmp_path / "out.json"
+    report = ablate(data, tmp_path / "one", out, only=["augment-0"], steps=20, seeds=[0])
+    other = ablate(data, tmp_path / "two", out, only=["augment-0", "no-ema"], steps=20, seeds=[0])
+    assert runs == ["base-0", "augment-0-0", "no-ema-0"]
+    assert report["variants"].items() <= other["variants"].items()
+    ablate(data, tmp_path / "three", out, only=["no-ema"], steps=30, seeds=[0])  # another length
+    assert runs[3:] == ["base-0", "no-ema-0"]
+    old = json.loads(out.read_text())
+    old["variants"]["no-ema"]["recipe"] = "of old"
+    out.write_text(json.dumps(old))
+    ablate(data, tmp_path / "four", out, only=["no-ema"], steps=30, seeds=[0])
+    assert runs[5:] == ["no-ema-0"]
 
 
 def test_wrong_use_is_told(tmp_path, runs, capsys) -> None:

@@ -43,6 +43,21 @@ def test_a_batch_goes_to_the_device_and_the_loss_is_computed_there(monkeypatch) 
     assert asked == [("meta", False)]
 
 
+@pytest.mark.parametrize("has", [True, False])
+def test_bfloat16_only_where_the_cpu_has_it(monkeypatch, has) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has)
+    seen = []
+
+    class Seeing(Line):
+        def loss(self, batch):
+            seen.append(torch.is_autocast_enabled("cpu"))
+            return super().loss(batch)
+
+    losses_of(Seeing(), {"x": torch.ones(4)}, CPU, amp=True)
+    assert seen == [has]
+
+
 def test_a_state_is_read_onto_the_run_s_device(tmp_path, monkeypatch) -> None:
     one = Run(Line(), CONFIG, CPU)
     one.update(next(ones()))

@@ -4,13 +4,15 @@
 
 The base is the fast recipe; every variant is one change away from it and is compared with the base
 of the same seed, on dev. The runs come one after the other; the same command again goes on where it
-was stopped. All runs take as many steps, so that it does not matter how busy the machine was. The
-table in docs/training.md is made from the committed report.
+was stopped, on another machine too: what the report in ``out`` has of the same recipe and data is
+not run again. All runs take as many steps, so that it does not matter how busy the machine was.
+The table in docs/training.md is made from the committed report.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,7 +35,7 @@ from training.reader.train import ReaderRecipe
 ROOT = Path(__file__).parent.parent
 REPORT, DOCUMENT = ROOT / "docs" / "results" / "ablations.json", ROOT / "docs" / "training.md"
 BLOCK = "ablations"
-SCHEMA = 2
+SCHEMA = 3
 STEPS = 1500
 """Of each run: about 10 minutes of one core."""
 BASE, PRETRAINED, PSEUDO = "base", "pretrained", "pseudo"
@@ -110,6 +112,7 @@ def ablate(
         "plates": {"exact": plates.total(), **dict(sorted(plates.items()))},
     }
     report: dict[str, Any] = {}
+    recall(runs, every, earlier(out, about))
     for seed in seeds:
         for name in [name for name in every if name in {BASE, *(only or every)}]:
             finish(data, runs, name, seed, every[name].recipe, options)
@@ -131,11 +134,7 @@ def finish(
     """
     folder = runs / f"{name}-{seed}"
     recipe = replace(recipe, loop=replace(recipe.loop, seed=seed))
-    facts = json.loads(json.dumps({
-        part: dataclasses.asdict(value) if value else None
-        for part, value in (("loop", recipe.loop), ("data", recipe.data),
-                            ("network", recipe.network))
-    }))
+    facts = facts_of(recipe)
     if (folder / RESULT).exists():
         if json.loads((folder / RESULT).read_text())["recipe"] != facts:
             raise UsageError(f"{folder} was run with another recipe or other --steps; give "
@@ -150,6 +149,43 @@ def finish(
     (folder / RESULT).write_text(json.dumps({"recipe": facts, "figures": figures}, indent=1))
 
 
+def facts_of(recipe: ReaderRecipe) -> dict[str, Any]:
+    """What a result must have been run with to count, as JSON gives it back."""
+    network = recipe.network or VARIANTS["edge"]().config
+    facts: dict[str, Any] = json.loads(json.dumps({
+        part: dataclasses.asdict(value)
+        for part, value in (("loop", recipe.loop), ("data", recipe.data), ("network", network))
+    }))
+    return facts
+
+
+def earlier(out: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The variants of the report in ``out``, where it is of the same data and length; else none."""
+    if not out.exists():
+        return {}
+    report: dict[str, Any] = json.loads(out.read_text())
+    same = all(report.get(key) == about[key] for key in ("schema", "steps", "data_hash"))
+    return report["variants"] if same else {}
+
+
+def recall(runs: Path, every: Mapping[str, Variant], found: Mapping[str, Any]) -> None:
+    """Write the result files of an earlier report's runs that are not under ``runs``, where their
+    recipe is still the variant's."""
+    for name, variant in every.items():
+        for seed, figures in found.get(name, {}).get("seeds", {}).items():
+            recipe = replace(variant.recipe, loop=replace(variant.recipe.loop, seed=int(seed)))
+            facts, path = facts_of(recipe), runs / f"{name}-{seed}" / RESULT
+            if found[name]["recipe"] == digest(facts) and not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps({"recipe": facts, "figures": figures}, indent=1))
+
+
+def digest(facts: Mapping[str, Any]) -> str:
+    """Of a recipe, its seed left out."""
+    seedless = {**facts, "loop": {**facts["loop"], "seed": None}}
+    return hashlib.sha256(json.dumps(seedless, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def compare(
     runs: Path, every: Mapping[str, Variant], seeds: Sequence[int]
 ) -> dict[str, dict[str, Any]]:
@@ -162,7 +198,9 @@ def compare(
         }
         if not figures:
             continue
-        found[name] = {"what": variant.what, "seeds": figures}
+        found[name] = {
+            "what": variant.what, "recipe": digest(facts_of(variant.recipe)), "seeds": figures,
+        }
         if name != BASE:
             bases = found[BASE]["seeds"]
             found[name]["difference"] = {

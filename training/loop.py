@@ -29,7 +29,7 @@ from training.checkpoint import (
     save_weights,
 )
 from training.log import RunLog
-from training.options import DEFAULTS, RunOptions
+from training.options import DEFAULTS, RunOptions, has_bfloat16
 from training.plateau import Plateau, PlateauRate
 from training.schedule import Schedule, rate_factor
 
@@ -62,6 +62,7 @@ class LoopConfig:
     clip: float = 2.0
     ema: float = 0.999
     amp: bool = True
+    """Mixed precision, on devices that have bfloat16."""
     seed: int = 0
     choose: str
     """Key of ``evaluate``'s result that is best when largest; picks ``best.safetensors``."""
@@ -103,9 +104,10 @@ def update_ema(average: nn.Module, model: nn.Module, decay: float, step: int) ->
 def losses_of(
     model: nn.Module, batch: Batch, device: torch.device, *, amp: bool
 ) -> dict[str, Tensor]:
-    """``model.loss`` of a batch moved to ``device``; ``amp``: in bfloat16 where that is enough."""
+    """``model.loss`` of a batch moved to ``device``; ``amp``: in bfloat16 where that is enough and
+    the device has it."""
     moved = {name: value.to(device) for name, value in batch.items()}
-    with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+    with torch.autocast(device.type, torch.bfloat16, enabled=amp and has_bfloat16(device)):
         losses: dict[str, Tensor] = model.loss(moved)  # type: ignore[operator]
     return losses
 

@@ -23,7 +23,7 @@ from alpr_edge.metrics import (
 )
 from alpr_edge.types import Detection, Image
 from training.detector.data import read_frame
-from training.options import device_of
+from training.options import device_of, has_bfloat16
 
 HEIGHT, WIDTH = 384, 640
 """Input size that the figures are measured at."""
@@ -35,7 +35,8 @@ def detect(model: nn.Module, image: Image, lowest: float = LOWEST) -> list[Detec
     """The plates of one BGR picture of any size, in its own pixels."""
     canvas, mapping = letterbox(image, HEIGHT, WIDTH)
     device = device_of(model)
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+    low = torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))
+    with torch.inference_mode(), low:
         outputs = model(torch.from_numpy(canvas)[None].to(device))
     scores, boxes, corners = (output[0].float().cpu().numpy() for output in outputs[:3])
     boxes, corners, sure = select(scores, boxes, corners, min_score=lowest, iou=OVERLAP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -98,6 +99,35 @@ def test_endless_chunks_are_cut_off_over_a_socket():
                 pass  # it has hung up
         assert sent < 20_000_000  # what the sockets' buffers hold
         assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"\x16\x03\x01 hello\r\n\r\n", b"GET / HTTP/1.1\r\n: x\r\n\r\n",
+                                  b"GET /" + b"a" * 100_000])
+def test_what_is_no_http_is_told_so_in_json(sent):
+    with server_of(FakeWatch()) as server:
+        address = httpx.URL(server.url)
+        with socket.create_connection((address.host, address.port), timeout=5) as connection:
+            connection.sendall(sent)
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ") and b"application/json" in head
+        assert json.loads(body)["code"] == "no_http"
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_more_requests_than_it_serves_at_once_are_refused(monkeypatch):
+    monkeypatch.setattr("alpr_edge.serve.guard.MOST_REQUESTS", 1)
+    with server_of(FakeWatch()) as server:
+        with httpx.stream("GET", f"{server.url}/v1/events/stream") as answer:
+            lines = answer.iter_lines()  # kept, since its end would end the stream
+            assert next(lines) == "retry: 2000"
+            refused = httpx.get(f"{server.url}/healthz")
+            assert refused.status_code == 503 and refused.headers["retry-after"]
+            assert refused.json()["code"] == "too_many_requests"
+        end = time.monotonic() + 5
+        while httpx.get(f"{server.url}/healthz").status_code != 200:
+            assert time.monotonic() < end
+            time.sleep(0.05)
 
 
 def test_address_in_use_names_the_remedy():

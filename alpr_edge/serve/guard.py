@@ -27,6 +27,9 @@ PUBLIC = frozenset(("/", "/healthz", "/readyz", "/openapi.json", "/docs"))
 PAGE = "/page/"
 """Begins the addresses of the page's files."""
 
+MOST_REQUESTS = 256
+"""At once, open event streams among them."""
+
 _SECURITY = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -42,7 +45,8 @@ _log = logging.getLogger(__name__)
 
 
 class Guard:
-    """ASGI middleware: checks each request, completes each answer.
+    """ASGI middleware: checks each request, completes each answer, and refuses more than
+    :data:`MOST_REQUESTS` at once.
 
     An exception that nobody caught becomes a 500 here, with its traceback in the log alone.
     """
@@ -50,6 +54,7 @@ class Guard:
     def __init__(self, app: ASGIApp, *, token: str | None) -> None:
         self._app = app
         self._token = token
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -67,7 +72,11 @@ class Guard:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
+        self._open += 1
         try:
+            if self._open > MOST_REQUESTS:
+                await _BUSY.response()(scope, receive, secured)
+                return
             self._check(scope["path"], Headers(scope=scope))
             await self._app(scope, receive, secured)
         except RequestError as refusal:
@@ -77,6 +86,8 @@ class Guard:
             if started:
                 raise
             await _FAILED.response()(scope, receive, secured)
+        finally:
+            self._open -= 1
 
     def _check(self, path: str, headers: Headers) -> None:
         if self._token is None:
@@ -85,6 +96,10 @@ class Guard:
             _check_token(headers, self._token)
 
 
+_BUSY = RequestError(
+    503, "too_many_requests", "the service is at its limit of requests at once",
+    "ask again in some seconds, and close event streams that nobody reads", {"retry-after": "5"},
+)
 _FAILED = RequestError(
     500, "internal_error", "the service failed at this request",
     "see the service's log and report it; other requests are served",

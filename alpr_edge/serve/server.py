@@ -7,15 +7,17 @@ import socket
 import threading
 from types import TracebackType
 
+import h11
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from alpr_edge.errors import UsageError
+from alpr_edge.serve.refusal import Refused
 
 STOP_SECONDS = 3
 """Requests that take longer are cut off at the end."""
 _KEEP_ALIVE_SECONDS = 15
-_MAX_CONNECTIONS = 256
 _JOIN_SECONDS = STOP_SECONDS + 1.5
 
 
@@ -55,13 +57,28 @@ class Server:
             self._uvicorn.run([self._socket])
 
 
+class _Protocol(H11Protocol):
+    """What is no HTTP is refused as everything else is: in JSON."""
+
+    def send_400_response(self, msg: str) -> None:
+        body = Refused(
+            error=msg, code="no_http", remedy="send HTTP/1.1; see /docs for the addresses"
+        ).model_dump_json().encode()
+        headers = [("content-type", "application/json"), ("content-length", str(len(body))),
+                   ("connection", "close")]
+        for part in (h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+                     h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(part) or b"")
+        self.transport.close()
+
+
 class _Uvicorn(uvicorn.Server):
     """Ends the event streams, which would never end by themselves, before it waits for requests."""
 
     def __init__(self, app: FastAPI) -> None:
         super().__init__(uvicorn.Config(
             app, log_config=None, log_level="warning", access_log=False, server_header=False,
-            proxy_headers=False, lifespan="on", limit_concurrency=_MAX_CONNECTIONS,
+            proxy_headers=False, lifespan="on", http=_Protocol, ws="none",
             timeout_keep_alive=_KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=STOP_SECONDS,
         ))
         self._announcer = app.state.announcer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import cv2
@@ -85,3 +86,9 @@ def test_what_cannot_be_averaged_says_why(run_dir, data):
     save(run_dir / "other", Reader(other), 1.0)
     with pytest.raises(ModelError, match="another network"):
         average(run_dir, run_dir / "other", data, [0.5])
+
+
+def test_a_run_with_another_dropout_is_the_same_network(run_dir, data):
+    config = dataclasses.replace(reader_tiny().config, dropout=0.3)
+    save(run_dir / "start", Reader(config), 1.0)
+    assert average(run_dir, run_dir / "start", data, [0.5], threads=1).figures

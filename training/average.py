@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import ModelError, UsageError
@@ -37,6 +37,12 @@ class Averaged:
     replaced: bool
 
 
+def deployed(network: nn.Module) -> dict[str, Any]:
+    """A network's sizes, without what only its training knows: the dropout."""
+    config = dataclasses.asdict(network.config)  # type: ignore[call-overload]
+    return {name: value for name, value in config.items() if name != "dropout"}
+
+
 def average(
     run_dir: Path, start: Path, data: Path, shares: Sequence[float], *, threads: int = 2
 ) -> Averaged:
@@ -52,11 +58,11 @@ def average(
         raise UsageError(f"shares {list(shares)}; allowed: one or more of 0..1")
     torch.set_num_threads(threads)
     latest, began, best = (load_weights(p) for p in (run_dir / LAST, start, run_dir / BEST))
-    if (latest.task, latest.config) != (began.task, began.config):
+    network = build(latest)
+    if latest.task != began.task or deployed(network) != deployed(build(began)):
         raise ModelError(f"{start} is another network than that of {run_dir}; give the weights "
                          "that the run began with")
     judge, choose = judge_of(latest.task, data), CHOOSE[latest.task]
-    network = build(latest).eval()
     figures: dict[float, dict[str, float]] = {}
     for share in shares:
         network.load_state_dict(mixed(began.state, latest.state, share))

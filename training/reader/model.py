@@ -327,7 +327,7 @@ def reader_edge() -> Reader:
     """What we ship: convolutional stem, width 192, 4 + 2 layers, two bands of 24 tokens."""
     return Reader(
         ReaderConfig(
-            width=192, heads=6, encoder_layers=4, decoder_layers=2, stem=(32, 64, 128), dropout=0.0
+            width=192, heads=6, encoder_layers=4, decoder_layers=2, stem=(32, 64, 128), dropout=0.1
         )
     )
 

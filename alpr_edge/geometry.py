@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +56,9 @@ def letterbox(image: Image, height: int, width: int) -> tuple[Image, Letterbox]:
     return canvas, mapping
 
 
-def perspective(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
+def perspective(
+    source: NDArray[np.floating] | Quad, target: NDArray[np.floating] | Quad
+) -> NDArray[np.float64]:
     """The 3x3 matrix for ``cv2.warpPerspective`` that takes ``source`` (4, 2) to ``target`` (4, 2).
 
     Both in the project's pixels; OpenCV's pixel centres are whole numbers, hence the half pixel.
@@ -74,12 +78,12 @@ def rectify(
     Large plates are warped at a whole multiple of the size and averaged down, so that thin strokes
     are not lost to aliasing. What lies outside the picture repeats its edge.
     """
-    quad = np.asarray(corners, np.float32)
-    sides = np.linalg.norm(quad - np.roll(quad, -1, axis=0), axis=1)
-    factor = max(sides[0], sides[2]) / width, max(sides[1], sides[3]) / height
-    multiple = int(np.clip(np.ceil(max(factor) / 1.5), 1, 4))
+    quad = as_quad(corners)
+    top, right, bottom, left = (math.dist(quad[i], quad[i - 3]) for i in range(4))
+    factor = max(top / width, bottom / width, right / height, left / height)
+    multiple = min(4, max(1, math.ceil(factor / 1.5)))
     size = (width * multiple, height * multiple)
-    target = np.array([[0, 0], [size[0], 0], size, [0, size[1]]], np.float32)
+    target = box_quad((0.0, 0.0, *size))
     plate = cv2.warpPerspective(
         image, perspective(quad, target), size,
         flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
@@ -103,13 +107,16 @@ def box_quad(box: Box) -> Quad:
 
 def quad_box(corners: NDArray[np.floating] | Quad) -> Box:
     """The smallest upright box around ``corners`` (4, 2)."""
-    quad = np.asarray(corners, np.float64)
-    x1, y1 = quad.min(axis=0).tolist()
-    x2, y2 = quad.max(axis=0).tolist()
-    return x1, y1, x2, y2
+    xs, ys = zip(*_rows(corners), strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
 
 
-def as_quad(corners: NDArray[np.floating]) -> Quad:
+def as_quad(corners: NDArray[np.floating] | Quad) -> Quad:
     """A (4, 2) array as a tuple of four points."""
-    points: list[Point] = [(float(x), float(y)) for x, y in corners]
+    points: list[Point] = [(float(x), float(y)) for x, y in _rows(corners)]
     return points[0], points[1], points[2], points[3]
+
+
+def _rows(points: NDArray[np.floating] | Quad) -> Sequence[Sequence[float]]:
+    """Python's numbers, with which four points are faster than with arrays."""
+    return points.tolist() if isinstance(points, np.ndarray) else points

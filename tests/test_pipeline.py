@@ -12,7 +12,16 @@ from alpr_edge import ALPR, Detection, ImageError, ModelError, Plate, Reading, U
 from alpr_edge import manifest as manifests
 from alpr_edge.decode import box_iou, nms
 from alpr_edge.detector import PlateDetector, StagedDetector, WholePicture
-from alpr_edge.geometry import PAD_VALUE, PLATE_HEIGHT, PLATE_WIDTH, box_quad, letterbox
+from alpr_edge.geometry import (
+    PAD_VALUE,
+    PLATE_HEIGHT,
+    PLATE_WIDTH,
+    as_quad,
+    box_quad,
+    letterbox,
+    quad_box,
+    rectify,
+)
 from alpr_edge.reader import PlateReader, decode_logits
 from alpr_edge.stages import Stage
 
@@ -161,6 +170,27 @@ def test_a_letterbox_is_the_resized_picture_and_grey(shape):
     np.testing.assert_array_equal(framed[:height, :width], resized)
     assert (framed[height:] == PAD_VALUE).all() and (framed[:, width:] == PAD_VALUE).all()
     assert height == 64 or width == 96
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, list, tuple])
+def test_corners_may_be_an_array_or_points(frame, kind):
+    quad = (3.0, 4.5), (40.0, 2.0), (41.0, 30.5), (2.5, 33.0)
+    given = [list(point) for point in quad] if kind is list else (
+        quad if kind is tuple else np.array(quad, kind))
+    assert as_quad(given) == quad and quad_box(given) == (2.5, 2.0, 41.0, 33.0)
+    assert np.array_equal(rectify(frame, given), rectify(frame, quad))
+
+
+@pytest.mark.parametrize("width, multiple", [(280.0, 1), (300.0, 2), (600.0, 3), (3000.0, 4)])
+def test_a_large_plate_is_averaged_down(monkeypatch, width, multiple):
+    """A plate wider than 1.5 pixels for each of the 192 is warped larger than it comes out."""
+    sizes = []
+    warp = cv2.warpPerspective
+    monkeypatch.setattr(cv2, "warpPerspective", lambda image, matrix, size, **options: (
+        sizes.append(size), warp(image, matrix, size, **options))[1])
+    assert rectify(np.zeros((60, 3000, 3), np.uint8), box_quad((0.0, 0.0, width, 60.0))).shape == (
+        PLATE_HEIGHT, PLATE_WIDTH, 3)
+    assert sizes == [(PLATE_WIDTH * multiple, PLATE_HEIGHT * multiple)]
 
 
 def test_suppression_keeps_what_no_better_kept_box_overlaps():

@@ -23,7 +23,7 @@ ALLOWED = {
 """The project's own packages that each may import."""
 RUNTIME = {"cv2", "numpy", "openvino", "rich"}
 WATCH = {"av", "httpx", "paho", "prometheus_client", "watchdog"}
-SERVE = {"fastapi", "pydantic", "python_multipart", "starlette", "uvicorn"}
+SERVE = {"fastapi", "h11", "pydantic", "python_multipart", "starlette", "uvicorn"}
 EXTRAS = {"watch": WATCH, "serve": WATCH | SERVE}
 """What each folder of the runtime may import beyond it: its extra of pyproject.toml."""
 ONLY_IN = {"openvino": {"engine.py"}, "cv2": {"_cv2.py"}}

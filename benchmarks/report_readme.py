@@ -56,16 +56,19 @@ def summary(reports: Reports) -> str:
     ])
 
 
-def _at_target(report: Report) -> bool:
-    return bool(report["isa"]["onednn"] == CAPS[TARGET].onednn)
+def _at_target(reports: Reports, kind: str) -> list[Report]:
+    """Those of a kind that ran the target's instruction set, first those that were asked to: a CPU
+    that has nothing above it runs it natively too."""
+    ran = [report for report in of_kind(reports, kind).values()
+           if report["isa"]["onednn"] == CAPS[TARGET].onednn]
+    return sorted(ran, key=lambda report: bool(report["isa"]["asked"] != TARGET))
 
 
 def _accuracy(reports: Reports) -> Report | None:
     """The first accuracy report at the target that tells all rows."""
-    for report in of_kind(reports, "accuracy").values():
+    for report in _at_target(reports, "accuracy"):
         metrics = report["metrics"]
-        if _at_target(report) and all(group in metrics.get(figure, {})
-                                      for _, figure, group in ACCURACY):
+        if all(group in metrics.get(figure, {}) for _, figure, group in ACCURACY):
             return report
     return None
 
@@ -73,10 +76,10 @@ def _accuracy(reports: Reports) -> Report | None:
 def _times(reports: Reports, accuracy: Report) -> tuple[list[str], list[list[str]]]:
     """What is told of the times, and a row a sum of stages, of the first report that times the
     models whose accuracy is told; a model that it does not time has no time."""
-    for speed in of_kind(reports, "stages").values():
+    for speed in _at_target(reports, "stages"):
         cases = {digests(model): model["cases"].get(str(JUDGED)) for model in speed["models"]}
         timed = [cases.get(digests(model)) for model in accuracy["models"]]
-        if _at_target(speed) and speed["threads"] == THREADS and any(timed):
+        if speed["threads"] == THREADS and any(timed):
             told = [*told_noise(speed), f"Times: {facts(speed)} {speed['runs']} runs over "
                     f"{len(speed['scenes'])} pictures ({speed['pictures']}), p50 / p90."]
             return told, [[label, *(_pair(case and case[name]) for case in timed), "-"]

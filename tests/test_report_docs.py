@@ -305,6 +305,15 @@ def test_pipelines_are_paired_by_their_digests_and_isa(reports):
     assert "| detection, 1080p frame | - | 9.0" in summary(reports)
 
 
+def test_the_table_is_of_the_reports_that_asked_for_the_target(reports):
+    """Where the CPU has nothing above the target's set, it runs that natively too."""
+    expected = summary(reports)
+    native = {"isa": {"asked": "native", "onednn": "Intel AVX2"}}
+    for name in ("accuracy-zen2", "stages-zen2-2t"):
+        reports = {name.replace("zen2", "native"): reports[name] | native, **reports}
+    assert summary(reports) == expected
+
+
 # Plots and HTML
 
 def test_plots_are_small_and_the_same_again(made, reports):

@@ -50,7 +50,7 @@ DEFAULTS = RunOptions()
 
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware. A CPU without AVX-512 BF16 or AMX, as
-    every Zen 2 is, emulates it: a training step of the reader then takes twelve times as long as
+    every Zen 2 is, emulates it: a training step of the reader then takes many times as long as
     in FP32."""
     if device.type != "cpu":
         return True

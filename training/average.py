@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import ModelError, UsageError
 from training.checkpoint import BEST, LAST, load_weights, save_weights
 from training.detector.evaluate import evaluate, frames_of
+from training.detector.model import Detector
 from training.loop import Evaluate
 from training.networks import build
 from training.reader.data import evaluation_plates
+from training.reader.model import Reader
 from training.reader.train import evaluator
 
 CHOOSE = {"reader": "exact", "detector": "score"}
@@ -37,9 +39,9 @@ class Averaged:
     replaced: bool
 
 
-def deployed(network: nn.Module) -> dict[str, Any]:
+def deployed(network: Detector | Reader) -> dict[str, Any]:
     """A network's sizes, without what only its training knows: the dropout."""
-    config = dataclasses.asdict(network.config)  # type: ignore[call-overload]
+    config = dataclasses.asdict(network.config)
     return {name: value for name, value in config.items() if name != "dropout"}
 
 

@@ -27,9 +27,9 @@ from alpr_edge.picks import MODELS
 from benchmarks import harness, isa, record
 from benchmarks.cases import PLATES, Case, ModelContestant, without_load
 from benchmarks.conditions import Conditions
+from benchmarks.launches import check_precisions
 from benchmarks.report_facts import told_noise
 from benchmarks.scenes import make_scenes
-from benchmarks.stages import check_precisions
 from benchmarks.statistics import summary
 
 PROFILES = Path(__file__).parent / "profiles"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -15,14 +14,12 @@ from benchmarks.scenes import Scene
 
 WARM_UP = 10
 """Rounds that are not counted."""
-_PACE_VALUES = np.linspace(-1.0, 1.0, 32768)
-_PACE_TIMES = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Timings:
     """``taken`` are the stamps of each contestant, case by case, run by run; ``pace_ms`` has one
-    number a run: the median of the pieces of :func:`pace` between its contestants."""
+    number a run: the median of the paces between its contestants."""
 
     taken: list[dict[Case, list[Ms]]]
     pace_ms: list[float]
@@ -44,22 +41,13 @@ def pinned(threads: int) -> Iterator[list[int] | None]:
         os.sched_setaffinity(0, before)
 
 
-def pace() -> float:
-    """Milliseconds of a small fixed piece of work on one thread, about half of one: running sums,
-    each of which waits for the one before, so that the core's clock alone decides."""
-    sums = np.empty_like(_PACE_VALUES)
-    begin = time.perf_counter_ns()
-    for _ in range(_PACE_TIMES):
-        np.cumsum(_PACE_VALUES, out=sums)
-    return (time.perf_counter_ns() - begin) / 1e6
-
-
 def measure(
     contestants: Sequence[Contestant], scenes: Sequence[Scene], cases: Sequence[Case], runs: int,
-    advance: Callable[[], None] = lambda: None,
+    pace: Callable[[], float], advance: Callable[[], None] = lambda: None,
 ) -> Timings:
     """``runs`` counted rounds, each of all cases on one scene. In a case the contestants take
-    turns, with another one first in each round, and on each scene in the next pass over them."""
+    turns, with another one first in each round, and on each scene in the next pass over them.
+    ``pace`` is called before each and tells milliseconds (:class:`benchmarks.pace.Pace`)."""
     timings = Timings(taken=[{case: [] for case in cases} for _ in contestants], pace_ms=[])
     for run in range(-WARM_UP, runs):
         scene = scenes[run % len(scenes)]
@@ -78,8 +66,24 @@ def measure(
     return timings
 
 
+def unpaced() -> float:
+    """The pace of those who compare nothing with another report."""
+    return 0.0
+
+
+def joined(found: Sequence[Timings]) -> Timings:
+    """The same contestants' and cases' timings, one after the other."""
+    return Timings(
+        taken=[
+            {case: [ms for runs in parts for ms in runs[case]] for case in parts[0]}
+            for parts in zip(*(timings.taken for timings in found), strict=True)
+        ],
+        pace_ms=[ms for timings in found for ms in timings.pace_ms],
+    )
+
+
 def null_ms(scenes: Sequence[Scene], frame: str, runs: int) -> list[float]:
     """Totals without load of networks that do nothing on no plates: what the harness costs."""
     null, case = Contestant(NullDetector(), NullReader()), Case(frame, 0)
-    [taken] = measure([null], scenes, [case], runs).taken
+    [taken] = measure([null], scenes, [case], runs, unpaced).taken
     return [without_load(ms) for ms in taken[case]]

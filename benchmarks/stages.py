@@ -21,12 +21,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from alpr_edge import budget
-from alpr_edge import manifest as manifests
-from alpr_edge.engine import Engine
 from alpr_edge.errors import ExitCode, OutputError, UsageError
 from alpr_edge.picks import MODELS
 from alpr_edge.stages import Stage
-from benchmarks import harness, isa, record
+from benchmarks import harness, isa, pace, record
 from benchmarks.cases import (
     JUDGED,
     PLATES,
@@ -37,45 +35,27 @@ from benchmarks.cases import (
     without_load,
 )
 from benchmarks.conditions import Conditions
-from benchmarks.requests import SIXTEEN_BITS, PrecisionError
+from benchmarks.launches import Measured, Plan, spread
 from benchmarks.scenes import FRAMES, make_scenes
 from benchmarks.stages_tables import markdown
 from benchmarks.statistics import BLOCKS, paired_ratio, summary
 
+LAUNCHES = 4
+"""Processes that share a report's runs (:mod:`benchmarks.launches`)."""
 HARNESS_SHARE = 0.02
 """The harness's own cost may be this share of the shortest case's total."""
 
 
-def check_precisions(engine: Engine) -> None:
-    """A model that its manifest has computed in f32 must be.
-
-    Raises:
-        PrecisionError: layers run in 16 bits.
-    """
-    layers = engine.layers_in(*SIXTEEN_BITS)
-    if layers and engine.manifest.inference_precision == "f32":
-        raise PrecisionError(
-            f"{engine.folder}: {len(layers)} layers run in 16 bits, first {layers[0]}, but the "
-            "manifest says f32: these are another model's times. Take another OpenVINO build, or "
-            "convert the model anew"
-        )
-
-
-def report(
-    contestants: Sequence[ModelContestant], timings: harness.Timings
-) -> list[dict[str, Any]]:
+def report(found: Measured) -> list[dict[str, Any]]:
     """One entry a model folder: what it is, the figures of each case, its verdict."""
+    first = found.timings.taken[0]
     return [
         {
-            "folder": contestant.name,
-            "detector": about(contestant.detector.engine),
-            "reader": about(contestant.reader.engine),
-            "cases": {
-                str(case): figures(runs, timings.taken[0][case]) for case, runs in taken.items()
-            },
+            **model,
+            "cases": {str(case): figures(runs, first[case]) for case, runs in taken.items()},
             "verdict": judge(taken),
         }
-        for contestant, taken in zip(contestants, timings.taken, strict=True)
+        for model, taken in zip(found.models, found.timings.taken, strict=True)
     ]
 
 
@@ -113,19 +93,6 @@ def harness_report(null: Sequence[float], models: Sequence[Mapping[str, Any]]) -
     return {"total": told, "share": share, "most": HARNESS_SHARE, "met": share <= HARNESS_SHARE}
 
 
-def about(engine: Engine) -> dict[str, Any]:
-    """What a network is and how it is executed."""
-    manifest = engine.manifest
-    return {
-        "name": manifest.name, "version": manifest.version, "step": manifest.step,
-        "precision": manifest.precision, "digest": manifests.digest(manifest),
-        "files": manifest.files, "input": list(manifest.input.shape), "threads": engine.threads,
-        "inference_precision": engine.inference_precision,
-        "executed_precisions": engine.executed_precisions(),
-        "executed_kernels": engine.executed_kernels(),
-    }
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m benchmarks stages``."""
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
@@ -142,6 +109,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plates", type=int, nargs="+", default=[0, 1, 4], choices=PLATES,
                         help="numbers of plates (default: 0 1 4)")
     parser.add_argument("--runs", type=int, default=200, help="counted runs (default: 200)")
+    parser.add_argument("--launches", type=int, default=LAUNCHES, metavar="N",
+                        help=f"fresh processes that share the runs (default: {LAUNCHES})")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables")
 
@@ -153,9 +122,12 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     Raises:
         AlprEdgeError: wrong options, data or models; see :mod:`alpr_edge.errors`.
     """
-    for name in ("runs", "threads"):
+    for name in ("runs", "threads", "launches"):
         if getattr(options, name) < 1:
             raise UsageError(f"--{name} is {getattr(options, name)}; allowed: 1 or more")
+    if options.launches > options.runs:
+        raise UsageError(f"--launches {options.launches} with --runs {options.runs}; each process "
+                         "needs a run: at most as many launches as runs")
     for file in (options.out, options.markdown):
         if file and not file.resolve().parent.is_dir():
             raise OutputError(f"{file}: its folder does not exist; make it first")
@@ -178,30 +150,27 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 
 def measured(options: argparse.Namespace) -> dict[str, Any]:
     """The report's content, of the options of this command."""
-    contestants = [
-        ModelContestant(folder, options.threads) for folder in dict.fromkeys(options.models)
-    ]
-    for contestant in contestants:
-        for network in (contestant.detector, contestant.reader):
-            check_precisions(network.engine)
+    folders = tuple(dict.fromkeys(options.models))
     frames, numbers = dict.fromkeys(options.frames), dict.fromkeys(options.plates)
     cases = [Case(frame, plates) for frame in frames for plates in numbers]
     with tempfile.TemporaryDirectory() as folder:
-        scenes = make_scenes(
-            options.data, list(frames), Path(folder), contestants[0].detector.predict
+        first = ModelContestant(folders[0], options.threads)
+        scenes = make_scenes(options.data, list(frames), Path(folder), first.detector.predict)
+        plan = Plan(
+            folders=folders, threads=options.threads, scenes=scenes, cases=cases, runs=options.runs
         )
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("timing", total=harness.WARM_UP + options.runs)
-            timings = harness.measure(
-                contestants, scenes, cases, options.runs, lambda: progress.advance(task)
-            )
+            rounds = options.runs + harness.WARM_UP * options.launches
+            task = progress.add_task("timing", total=rounds)
+            found = spread(plan, options.launches, lambda done: progress.advance(task, done))
         null = harness.null_ms(scenes, cases[0].frame, options.runs)
-    models = report(contestants, timings)
+    models = report(found)
     return {
-        "threads": options.threads, "runs": options.runs,
+        "threads": options.threads, "runs": options.runs, "launches": options.launches,
         "pictures": "demo" if options.data is None else "val frames",
         "scenes": [scene.name for scene in scenes],
         "frames": {frame: list(FRAMES[frame][::-1]) for frame in frames},
-        "pace_ms": timings.pace_ms, "harness": harness_report(null, models), "models": models,
+        "pace": pace.WHAT, "pace_ms": found.timings.pace_ms,
+        "harness": harness_report(null, models), "models": models,
     }
 

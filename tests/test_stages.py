@@ -14,11 +14,11 @@ from drawn import build_data
 
 from alpr_edge import budget, geometry
 from alpr_edge.detector import PlateDetector
-from alpr_edge.errors import AlprEdgeError, DataError, OutputError, UsageError
+from alpr_edge.errors import AlprEdgeError, DataError, ModelError, OutputError, UsageError
 from alpr_edge.pipeline import ALPR
 from alpr_edge.stages import Stage
 from alpr_edge.types import Detection
-from benchmarks import conditions, harness, isa, pictures, scenes, stages
+from benchmarks import conditions, harness, isa, launches, pace, pictures, scenes, stages
 from benchmarks.__main__ import main
 from benchmarks.cases import Case, ModelContestant, NullReader, Planted, overhead, without_load
 from benchmarks.requests import PrecisionError
@@ -137,7 +137,8 @@ def test_models_take_turns_and_warm_up_is_not_counted(monkeypatch):
     log: list[str] = []
     contestants = [FakeContestant(name, log) for name in "AB"]
     cases = [Case("1080p", 0), ONE]
-    found = harness.measure(contestants, [scene("x"), scene("y")], cases, 3)
+    paces = iter(range(100))
+    found = harness.measure(contestants, [scene("x"), scene("y")], cases, 3, lambda: next(paces))
     rounds = [log[i : i + 4] for i in range(0, len(log), 4)]
     assert rounds == [
         ["Ay0", "By0", "Ay1", "By1"],  # not counted
@@ -145,11 +146,22 @@ def test_models_take_turns_and_warm_up_is_not_counted(monkeypatch):
         ["Bx0", "Ax0", "Bx1", "Ax1"],  # the second pass over the scenes
     ]
     assert [len(taken[ONE]) for taken in found.taken] == [3, 3]
-    assert len(found.pace_ms) == 3 and min(found.pace_ms) > 0
+    assert found.pace_ms == [5.5, 9.5, 13.5]  # the medians of four each, after the four not counted
 
 
-def test_the_pace_does_some_work():
-    assert min(harness.pace() for _ in range(20)) > 0.02
+def test_the_pace_is_one_piece_of_work_with_the_threads_of_the_run():
+    one, two = pace.Pace(1), pace.Pace(1)
+    assert min(one() for _ in range(20)) > 0.1
+    for first, second in zip(one.outputs(), two.outputs(), strict=True):
+        np.testing.assert_array_equal(first, second)
+        assert np.isfinite(first).all() and first.std() > 1e-3
+
+
+def test_timings_of_several_processes_are_joined_in_their_order():
+    parts = [harness.Timings(taken=[{ONE: [a]}, {ONE: [b]}], pace_ms=[p])
+             for a, b, p in ((1, 2, 5.0), (3, 4, 6.0))]
+    found = harness.joined(parts)
+    assert found.taken == [{ONE: [1, 3]}, {ONE: [2, 4]}] and found.pace_ms == [5.0, 6.0]
 
 
 def test_this_process_is_pinned_and_set_free_again():
@@ -190,14 +202,14 @@ def test_the_harness_share_is_of_the_shortest_total():
 
 def test_a_coarse_layer_in_an_f32_model_is_named(tiny_models, monkeypatch):
     engine = PlateDetector(tiny_models / "detector", threads=1).engine
-    stages.check_precisions(engine)
+    launches.check_precisions(engine)
     assert 0 < len(engine.layers_in("f32")) <= engine.executed_precisions()["f32"]
     monkeypatch.setattr(engine, "layers_in", lambda *precisions: ["conv1"])
     with pytest.raises(PrecisionError, match="1 layers run in 16 bits, first conv1,") as error:
-        stages.check_precisions(engine)
+        launches.check_precisions(engine)
     assert error.value.exit_code == 1
     engine.manifest = dataclasses.replace(engine.manifest, inference_precision="bf16")
-    stages.check_precisions(engine)  # it never said f32
+    launches.check_precisions(engine)  # it never said f32
 
 
 # The command
@@ -211,7 +223,8 @@ def command(data, tiny_models, tmp_path, monkeypatch):
     monkeypatch.setattr(conditions, "_WATCH_SECONDS", 0.01)
     monkeypatch.setattr(isa, "verify_isa", lambda name: "as asked")
     return ["stages", "--data", str(data), "--models", str(tiny_models), "--threads", "1",
-            "--runs", "3", "--out", str(tmp_path / "s.json"), "--markdown", str(tmp_path / "s.md")]
+            "--runs", "3", "--launches", "1", "--out", str(tmp_path / "s.json"),
+            "--markdown", str(tmp_path / "s.md")]
 
 
 def test_the_command_writes_json_and_markdown(command, tmp_path, capsys):
@@ -232,6 +245,32 @@ def test_the_command_writes_json_and_markdown(command, tmp_path, capsys):
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 11 + 2 + 4  # stages and sums of 1080p/1, then a row a case
     assert "budget MET" in text and "oneDNN: as asked" in text
+
+
+def test_the_runs_are_shared_by_fresh_processes(command, tmp_path):
+    command[command.index("--launches") + 1] = "2"
+    assert main([*command, "--plates", "1"]) == 0
+    report = json.loads((tmp_path / "s.json").read_text("utf-8"))
+    assert report["launches"] == 2 and len(report["pace_ms"]) == 3
+    assert len(report["models"][0]["cases"]["1080p/1"]["samples"]) == 3
+
+
+def test_a_model_that_cannot_be_measured_is_told_by_a_fresh_process_too(tmp_path):
+    plan = launches.Plan(folders=(tmp_path,), threads=1, scenes=(), cases=(ONE,), runs=2)
+    with pytest.raises(ModelError, match="manifest"):
+        launches.spread(plan, 2, lambda done: None)
+
+
+def test_a_process_that_was_killed_is_an_error(monkeypatch):
+    monkeypatch.setattr(launches, "measured", os._exit)
+    with pytest.raises(AlprEdgeError, match="killed"):
+        launches._fresh(9)
+
+
+def test_more_processes_than_runs_are_refused(command, capsys):
+    command[command.index("--launches") + 1] = "4"
+    assert main(command) == 2
+    assert "--launches 4 with --runs 3" in capsys.readouterr().err
 
 
 def test_a_missed_budget_is_exit_code_1(command, monkeypatch, capsys):

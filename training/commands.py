@@ -6,11 +6,14 @@ Libraries are imported by the command that needs them, so that ``-h`` answers at
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from training.loop import LoopConfig
     from training.options import RunOptions
 
 DATA = "folder with the pictures"
@@ -24,10 +27,27 @@ def add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--minutes", type=float, help="length of the run (default: by steps)")
     command.add_argument("--start", type=Path, help="weights to continue from (.safetensors)")
     command.add_argument(
+        "--lr", type=positive, help="highest learning rate (default: the recipe's; with --start "
+        "a lower one forgets less)",
+    )
+    command.add_argument(
         "--leave-out", action="append", default=[], metavar="SET",
         help="a set not to learn from; again for more",
     )
     add_options(command)
+
+
+def positive(text: str) -> float:
+    """A number above 0, for argparse."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: allowed: a number above 0")
+    return value
+
+
+def with_rate(loop: LoopConfig, options: argparse.Namespace) -> LoopConfig:
+    """``loop`` with the learning rate that was asked for."""
+    return dataclasses.replace(loop, lr=options.lr) if options.lr else loop
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -84,6 +104,7 @@ def train_reader(options: argparse.Namespace) -> None:
         options.minutes, encoder=options.encoder, freeze_encoder=options.freeze_encoder,
         selection=selection,
     )
+    recipe = dataclasses.replace(recipe, loop=with_rate(recipe.loop, options))
     run(
         options.data, options.run, recipe, variant=options.variant, start=options.start,
         options=run_options(options),
@@ -105,8 +126,9 @@ def train_detector(options: argparse.Namespace) -> None:
     from training.detector.train import FAST_FRAMES, edge_loop, fast_loop, run
 
     named = fast_loop if options.fast else edge_loop
+    loop = with_rate(named(minutes=options.minutes, imagenet=options.imagenet), options)
     run(
-        options.data, options.run, named(minutes=options.minutes, imagenet=options.imagenet),
+        options.data, options.run, loop,
         variant=options.variant, start=options.start, imagenet=options.imagenet,
         limit=FAST_FRAMES if options.fast else None, leave_out=tuple(options.leave_out),
         missed=options.missed, options=run_options(options),
@@ -117,8 +139,10 @@ def pretrain(options: argparse.Namespace) -> None:
     """Pre-train the reader's encoder."""
     from training.reader.pretrain import pretrain_recipe, run
 
+    recipe = pretrain_recipe(options.minutes, tuple(options.leave_out))
+    recipe = dataclasses.replace(recipe, loop=with_rate(recipe.loop, options))
     run(
-        options.data, options.run, pretrain_recipe(options.minutes, tuple(options.leave_out)),
+        options.data, options.run, recipe,
         variant=options.variant, start=options.start, options=run_options(options),
     )
 

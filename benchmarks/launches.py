@@ -1,9 +1,10 @@
 """The runs of ``stages``, spread over fresh processes.
 
 Where the system happens to put a process's memory decides how well the caches serve it, for as long
-as it lives: of twenty processes one or two are some per cent slower or faster than the others. So
-the runs of a report are those of several (Kalibera and Jones, "Rigorous Benchmarking in Reasonable
-Time", ISMM 2013, section 4: repeat at the level where the variation is).
+as it lives, and a shared machine has moods of some ten seconds that the pace does not follow: one
+process of twenty is some per cent slower or faster than the others. So a report's runs are those of
+several, spread over half a minute (Kalibera and Jones, "Rigorous Benchmarking in Reasonable Time",
+ISMM 2013: repeat at the level where the variation is).
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ from benchmarks.scenes import FRAMES, make_scenes
 from benchmarks.stages_tables import markdown
 from benchmarks.statistics import BLOCKS, paired_ratio, summary
 
-LAUNCHES = 4
+LAUNCHES = 10
 """Processes that share a report's runs (:mod:`benchmarks.launches`)."""
 HARNESS_SHARE = 0.02
 """The harness's own cost may be this share of the shortest case's total."""

@@ -25,7 +25,7 @@ def report(seed: int, slower: float = 1.0, clock: float = 1.0) -> dict:
     return {
         "schema": 1, "kind": "stages", "machine": {"cpu": "X", "usable_cores": 2},
         "isa": {"asked": "zen2", "onednn": "Intel AVX2"}, "threads": 2, "scenes": ["a", "b"],
-        "conditions": {"noise": []}, "pace": "work", "pace_ms": pace.tolist(), "launches": 4,
+        "conditions": {"noise": []}, "pace": "work", "pace_ms": pace.tolist(), "launches": 10,
         "models": [{"folder": "shipped", "cases": {"1080p/1": {"samples": samples.tolist()}}}],
     }
 
@@ -44,24 +44,25 @@ def test_a_slow_down_of_a_tenth_is_flagged_and_a_re_run_is_not(seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_one_unlucky_process_of_four_is_no_regression(seed):
+def test_a_mood_of_three_processes_of_ten_is_no_regression(seed):
     again, worse = report(seed + 100), report(seed + 100, slower=1.1)
     for one in (again, worse):
         samples = one["models"][0]["cases"]["1080p/1"]["samples"]
-        samples[50:100] = [1.06 * ms for ms in samples[50:100]]
+        samples[40:100] = [1.1 * ms for ms in samples[40:100]]
     assert verdicts(report(seed), again) == ["same"]
     assert verdicts(report(seed), worse) == ["slower"]
 
 
 @pytest.mark.slow
 def test_the_shipped_models_measured_again_are_the_same_and_a_tenth_slower_is_seen(tmp_path):
-    """Needs a machine that does nothing else."""
+    """12 minutes of a machine that does nothing else. The first report is thrown away: it finds the
+    machine as what ran before has left it."""
     reports = []
-    for number in range(REPETITIONS + 1):
+    for number in range(REPETITIONS + 2):
         path = tmp_path / f"{number}.json"
         assert main(["stages", "--threads", "2", "--plates", "1", "--out", str(path)]) == 0
         reports.append(json.loads(path.read_text()))
-    before, *again = reports
+    _, before, *again = reports
     assert [verdicts(before, one) for one in again] == [["same"]] * REPETITIONS
     for one in again:
         for case in one["models"][0]["cases"].values():
@@ -84,7 +85,7 @@ def test_the_ratio_by_hand():
     ({"threads": 1}, "threads 2 and 1"),
     ({"scenes": ["a"]}, "pictures"),
     ({"pace": "other work"}, "pace 'work' and 'other work'"),
-    ({"launches": 1}, "launches 4 and 1"),
+    ({"launches": 1}, "launches 10 and 1"),
 ])
 def test_different_machines_are_refused_unless_told(change, told):
     other = report(2) | change

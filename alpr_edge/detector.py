@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,15 @@ from alpr_edge import decode, geometry
 from alpr_edge.engine import Engine
 from alpr_edge.errors import ModelError, UsageError
 from alpr_edge.types import Detection, Image
+
+CLOSE_UP = 0.5
+"""A plate wider than this share of the picture may have been cut off: there is a second look."""
+NO_CAMERA = 2.0
+"""A picture this many times as wide as high was cut out of another one."""
+LARGE = 0.35
+"""Only plates of at least this share of the picture are new in a second look."""
+TOUCHING = 0.05
+"""Overlap from which a plate of the first look is part of a larger one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +72,8 @@ class PlateDetector(StagedDetector):
         load: makes the engine from folder and threads; another one than OpenVINO's computes the
             same outputs with another library.
         min_score: least confidence of a detection; None takes the manifest's.
+        second_look: whether close-ups are looked at again (:meth:`postprocess`); False gives what
+            the graph alone answers.
 
     Raises:
         ModelError: the model is missing, corrupt or no detector.
@@ -71,7 +82,7 @@ class PlateDetector(StagedDetector):
 
     def __init__(
         self, folder: Path | str, *, threads: int | None = None, min_score: float | None = None,
-        load: Callable[..., Engine] = Engine,
+        second_look: bool = True, load: Callable[..., Engine] = Engine,
     ) -> None:
         if min_score is not None and not 0 <= min_score <= 1:
             raise UsageError(f"min_score is {min_score}; allowed: 0..1")
@@ -79,6 +90,7 @@ class PlateDetector(StagedDetector):
         facts = self.engine.manifest.detector_decode
         self.min_score = facts.score_threshold if min_score is None else min_score
         self._iou = facts.nms_iou
+        self._second_look = second_look
 
     def twin(self) -> PlateDetector:
         """The same detector for another thread (:meth:`Engine.twin`)."""
@@ -102,9 +114,24 @@ class PlateDetector(StagedDetector):
     ) -> list[Detection]:
         """Detections in the picture's pixels, most confident first.
 
+        A plate that fills the picture, as in a cut-out, is larger than the network knows plates and
+        has no surroundings. So where a plate is wider than :data:`CLOSE_UP`, and where a picture
+        shows none that is smaller than the network's frame or wider than a camera's, the network
+        looks again as from twice as far.
+
         Raises:
             ModelError: the outputs hold something that is no finite number.
         """
+        found = self._detections(outputs, framed)
+        if not (self._second_look and _is_close_up(found, framed)):
+            return found
+        frame, mapping = geometry.farther(framed.frame[0], framed.mapping)
+        second = dataclasses.replace(framed, frame=frame[None], mapping=mapping)
+        return _merged(found, self._detections(self.infer(second), second), framed.width)
+
+    def _detections(
+        self, outputs: dict[str, NDArray[np.float32]], framed: Framed
+    ) -> list[Detection]:
         scores = outputs["scores"][0]
         if not np.isfinite(scores).all():
             raise ModelError(f"{self.engine.folder}: scores are not finite; get the model anew")
@@ -123,6 +150,29 @@ class PlateDetector(StagedDetector):
             )
             if (box[1] > box[0]).all()  # else it lies in the frame's grey margin
         ]
+
+
+def _width(detection: Detection) -> float:
+    return detection.box[2] - detection.box[0]
+
+
+def _is_close_up(found: Sequence[Detection], framed: Framed) -> bool:
+    if not found:
+        return framed.mapping.scale_x > 1 or framed.width > NO_CAMERA * framed.height
+    return max(map(_width, found)) > CLOSE_UP * framed.width
+
+
+def _merged(
+    first: list[Detection], second: Sequence[Detection], width: int
+) -> list[Detection]:
+    """The large plates of the second look, and those of the first that do not lie on them; the
+    first where the second has none."""
+    large = [one for one in second if _width(one) >= LARGE * width]
+    if not large:
+        return first
+    boxes = np.array([one.box for one in large])
+    apart = [one for one in first if decode.box_iou(np.array([one.box]), boxes).max() < TOUCHING]
+    return sorted(large + apart, key=lambda one: -one.confidence)
 
 
 class WholePicture:

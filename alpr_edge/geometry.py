@@ -20,7 +20,8 @@ PAD_VALUE = 114
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Letterbox:
-    """How a picture was put into a fixed frame: scaled per axis, at the top left corner.
+    """How a picture was put into a fixed frame: scaled per axis, its top left corner at ``left``,
+    ``top``.
 
     ``scale_x`` and ``scale_y`` are the *exact* ratios of the rounded sizes, so the inverse is
     exact too.
@@ -28,14 +29,18 @@ class Letterbox:
 
     scale_x: float
     scale_y: float
+    left: int = 0
+    top: int = 0
 
     def forward(self, points: NDArray[np.floating]) -> Floats:
         """Picture pixels (..., 2) to network pixels (..., 2), float32."""
-        return np.asarray(points * np.array([self.scale_x, self.scale_y]), np.float32)
+        scaled = points * np.array([self.scale_x, self.scale_y])
+        return np.asarray(scaled + np.array([self.left, self.top]), np.float32)
 
     def inverse(self, points: NDArray[np.floating]) -> Floats:
         """Network pixels (..., 2) to picture pixels (..., 2), float32."""
-        return np.asarray(points / np.array([self.scale_x, self.scale_y]), np.float32)
+        moved = points - np.array([self.left, self.top])
+        return np.asarray(moved / np.array([self.scale_x, self.scale_y]), np.float32)
 
 
 def letterbox(image: Image, height: int, width: int) -> tuple[Image, Letterbox]:
@@ -54,6 +59,20 @@ def letterbox(image: Image, height: int, width: int) -> tuple[Image, Letterbox]:
     cv2.resize(image, (new_width, new_height), dst=covered, interpolation=interpolation)
     mapping = Letterbox(scale_x=new_width / source_width, scale_y=new_height / source_height)
     return canvas, mapping
+
+
+def farther(frame: Image, mapping: Letterbox) -> tuple[Image, Letterbox]:
+    """A letterboxed picture (H, W, 3) as from twice as far: half as large in the middle of a frame
+    of the same size, grey around it; and the picture's mapping into that."""
+    height, width = frame.shape[:2]
+    left, top = width // 4, height // 4
+    canvas = np.full_like(frame, PAD_VALUE)
+    half = cv2.resize(frame, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    canvas[top : top + height // 2, left : left + width // 2] = half
+    return canvas, Letterbox(
+        scale_x=mapping.scale_x / 2, scale_y=mapping.scale_y / 2,
+        left=left + mapping.left // 2, top=top + mapping.top // 2,
+    )
 
 
 def perspective(

@@ -60,17 +60,23 @@ DETECTION_FIGURES = (
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
     """What one model answered: all plates of each frame, text of each cut-out and its confidence,
-    in order; ``least`` is the confidence from which the pipeline shows a plate."""
+    in order, and the plates of each cut-out where it was given as a picture like any other;
+    ``least`` is the confidence from which the pipeline shows a plate."""
 
     plates: list[list[Plate]]
     texts: list[str]
     confidences: list[float]
+    close_ups: list[list[Plate]] = dataclasses.field(default_factory=list)
     least: float = 0.0
 
     @property
     def shown(self) -> list[list[Plate]]:
         """The plates of each frame that the pipeline shows."""
-        return [[p for p in plates if p.confidence >= self.least] for plates in self.plates]
+        return [self.sure(plates) for plates in self.plates]
+
+    def sure(self, plates: Sequence[Plate]) -> list[Plate]:
+        """Those that the pipeline shows."""
+        return [plate for plate in plates if plate.confidence >= self.least]
 
 
 def load(data: Path, split: str, limit: int | None) -> tuple[list[Sample], list[Sample]]:
@@ -99,8 +105,10 @@ def load(data: Path, split: str, limit: int | None) -> tuple[list[Sample], list[
 def answer(
     frames: Sequence[Sample], crops: Sequence[Sample], models: Sequence[ALPR],
     advance: Callable[[int], None] = lambda done: None, corruption: Corruption | None = None,
+    close_ups: bool = False,
 ) -> list[Answers]:
-    """Give every picture, corrupted or not, to every model; each picture is loaded once."""
+    """Give every picture, corrupted or not, to every model; each picture is loaded once.
+    ``close_ups``: the cut-outs also to the whole pipeline, as pictures like any other."""
     answers = [
         Answers(plates=[], texts=[], confidences=[], least=_least(model)) for model in models
     ]
@@ -116,6 +124,8 @@ def answer(
             readings = model.reader.predict(batch)
             given.texts.extend(reading.text for reading in readings)
             given.confidences.extend(reading.confidence for reading in readings)
+            if close_ups:
+                given.close_ups.extend(model.predict(image) for image in images)
         advance(len(batch))
     return answers
 
@@ -136,6 +146,7 @@ def figures(frames: Sequence[Sample], crops: Sequence[Sample], answers: Answers)
         **_detection_figures(_results(frames, answers.plates)),
         "false_shown_per_picture": _false_shown(_results(frames, answers.shown)),
         **_reading_figures(crops, answers.texts),
+        "close_up": _close_ups(crops, answers),
         **_end_to_end(frames, answers.shown),
     }
 
@@ -143,7 +154,7 @@ def figures(frames: Sequence[Sample], crops: Sequence[Sample], answers: Answers)
 def run(
     data: Path, split: str, models: Mapping[str, ALPR], limit: int | None = None,
     advance: Callable[[int, int], None] = lambda done, total: None,
-    corruption: Corruption | None = None,
+    corruption: Corruption | None = None, close_ups: bool = False,
 ) -> dict[str, Any]:
     """Measure the named pipelines on the same pictures: the report, ready for JSON.
 
@@ -154,7 +165,8 @@ def run(
     frames, crops = load(data, split, limit)
     total = len(frames) + len(crops)
     answers = answer(
-        frames, crops, list(models.values()), lambda done: advance(done, total), corruption
+        frames, crops, list(models.values()), lambda done: advance(done, total), corruption,
+        close_ups,
     )
     if corruption:
         frames = [corruption.truth(sample) for sample in frames]
@@ -301,6 +313,18 @@ def _reading_figures(crops: Sequence[Sample], texts: Sequence[str]) -> Figures:
     return found
 
 
+def _close_ups(crops: Sequence[Sample], answers: Answers) -> dict[str, Figure]:
+    """Cut-outs of which the whole pipeline showed the text; nothing where it was not given them."""
+    if not answers.close_ups:
+        return {}
+    hits = [
+        text in [plate.text for plate in answers.sure(plates)]
+        for text, plates in zip(_texts(crops), answers.close_ups, strict=True)
+    ]
+    groups = _crop_groups(crops)
+    return {name: [hits[i] for i in members] for name, members in groups.items()}
+
+
 def _end_to_end(frames: Sequence[Sample], plates: Sequence[list[Plate]]) -> Figures:
     """Each set, then the sets but CCPD's base set, and all."""
     groups: dict[str, Hits] = {}
@@ -344,6 +368,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--corrupt", metavar="NAME[:STRENGTH]",
         help=f"corrupt the pictures first: {', '.join(NAMES)}; weak, medium (default) or strong",
     )
+    parser.add_argument("--close-ups", action="store_true",
+                        help="give the cut-outs to the whole pipeline too, as pictures")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots of the confidence")
 
@@ -375,6 +401,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         content = run(
             options.data, options.split, models, options.limit,
             lambda done, total: progress.update(task, advance=done, total=total), corruption,
+            options.close_ups,
         )
     report = record.record("accuracy", arguments, named, before, content)
     record.save(report, options.out)

@@ -33,6 +33,7 @@ TITLES = {
     "exact_match_distinct": "Cut-outs read exactly, mean per distinct text",
     "character_errors": "Character errors (CER)",
     "exact_position": "Characters read right, by position in the true text",
+    "close_up": "Cut-outs given as pictures like any other, found and read exactly",
     "end_to_end": "Found (IoU > 0.6) and read exactly, end to end",
     "end_to_end_distinct": "Found and read exactly, mean per distinct text",
 }

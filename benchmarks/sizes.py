@@ -122,7 +122,9 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     before = Conditions.now()
     named = isa.asked_and_proven(options.isa)
     detectors = [
-        PlateDetector(folder, threads=options.threads, min_score=metrics.SCORES[0])
+        PlateDetector(
+            folder, threads=options.threads, min_score=metrics.SCORES[0], second_look=False
+        )
         for folder in options.detectors
     ]
     rows = recalls(options.data, options.split, detectors)

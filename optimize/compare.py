@@ -154,10 +154,10 @@ def compare_decoded(
 ) -> Agreement:
     """Compare two model folders of one task on the held out pictures, in this process."""
     if manifests.load(parent).task == "detector":
-        original = PlateDetector(parent)
+        original = PlateDetector(parent, second_look=False)
         lowest = max(0.0, original.min_score - SCORE_MARGIN)
         return _compare_detectors(
-            original, PlateDetector(child, min_score=lowest),
+            original, PlateDetector(child, min_score=lowest, second_look=False),
             calibration_pictures(data, crops=False, limit=limit).held_out, instruction_set,
         )
     return _compare_readers(

@@ -107,7 +107,7 @@ def open_detector(folder: Path) -> PlateDetector:
     """A detector that gives all detections that an average precision is taken over."""
     threshold = manifests.load(folder).detector_decode.score_threshold
     lowest = min(metrics.SCORES[0], threshold)
-    return PlateDetector(folder, min_score=lowest, load=open_network)
+    return PlateDetector(folder, min_score=lowest, second_look=False, load=open_network)
 
 
 def evaluate(folder: Path, pictures: Sequence[Sample]) -> Accuracy:

@@ -15,6 +15,7 @@ import openvino
 from alpr_edge import ALPR
 from alpr_edge import manifest as manifests
 from alpr_edge.data import Sample, Split
+from alpr_edge.detector import PlateDetector
 from alpr_edge.engine import Engine
 from alpr_edge.errors import ModelError
 from alpr_edge.manifest import (
@@ -93,7 +94,9 @@ def one_graph(
         ).eval()
         made = _write(network, planned, folder)
         raw = _compare_raw(network, made, folder, pictures.raw(), tolerances)
-        alpr = ALPR(models=out / TWO_STAGES, min_confidence=0)
+        models = out / TWO_STAGES
+        found_once = PlateDetector(models / "detector", second_look=False)
+        alpr = ALPR(models=models, detector=found_once, min_confidence=0)
         same = compare_plates(Engine(folder), alpr, pictures.held_out)
         check_plates(NAME, same, tolerances)
         return dataclasses.replace(made, parity=raw | same.figures())

@@ -34,7 +34,8 @@ def runs(monkeypatch) -> list[str]:
     names of the folders of the runs, in order."""
     done = []
 
-    def run(data, folder, recipe, *, options):
+    def run(data, folder, recipe, *, variant, options):
+        assert variant == module.VARIANT
         done.append(folder.name)
         model = reader_tiny()
         exact = 0.5 + 0.1 * recipe.loop.seed - 0.25 * (recipe.data.strength == 0)
@@ -110,7 +111,7 @@ def test_the_table_by_hand() -> None:
         "part": {"what": "a part", "seeds": {"1": {"exact": 0.7}},
                  "difference": {"1": {"exact": 0.1}}},
     }
-    report = {"plates": {"exact": 9}, "steps": 10, "variants": entries}
+    report = {"plates": {"exact": 9}, "variant": "small", "steps": 10, "variants": entries}
     assert table(report).splitlines()[2:] == [
         "| variant | seed 0 | seed 1 | less the base |", "|---|---|---|---|",
         "| all | 50.0% | 60.0% | - |", "| a part | - | 70.0% | +10.0 |",

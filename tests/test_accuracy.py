@@ -208,13 +208,23 @@ def test_two_models_are_paired(data, good, poor):
 
 def test_every_figure_has_a_table(data, good, poor):
     for models in ({"good": good}, {"good": good, "poor": poor}):
-        report = accuracy.run(data, "val", models)
+        report = accuracy.run(data, "val", models, close_ups=True)
         assert set(report["metrics"]) == set(TITLES)
         assert len(list(confidence_tables(report))) == 2 * len(models)
         shown = list(tables(report))
         assert len(shown) == len(TITLES)
         columns = {len(table.columns) for table in shown}
         assert columns == ({2} if len(models) == 1 else {3, 4})  # 4 where hits can be paired
+
+
+def test_cut_outs_as_pictures_need_the_detector_too(data, good):
+    assert accuracy.run(data, "val", {"good": good})["metrics"]["close_up"] == {}
+    report = accuracy.run(data, "val", {"good": good}, close_ups=True)
+    assert counts(report, "close_up")["all crops"] == (0, 3)  # it finds no plate in them
+    whole = Finder({grey: [(0.0, 0.0, 96.0, 24.0)] for grey in (50, 60, 70)})
+    better = ALPR(detector=whole, reader=good.reader)
+    report = accuracy.run(data, "val", {"better": better}, close_ups=True)
+    assert counts(report, "close_up") == counts(report, "exact_match")
 
 
 def test_limit_takes_the_first_of_each_set(data, good):

@@ -243,7 +243,9 @@ def folder(out):
 def test_the_graph_finds_and_reads_what_the_two_stages_do(out, folder):
     frame = picture(*FRAME, 9)
     made = manifests.load(folder)
-    wanted = ALPR(models=out / "fp32", threads=1, min_confidence=0).predict(frame)[:3]
+    detector = PlateDetector(out / "fp32" / "detector", threads=1, second_look=False)
+    alpr = ALPR(models=out / "fp32", detector=detector, threads=1, min_confidence=0)
+    wanted = alpr.predict(frame)[:3]
     got = two_routes.plates_of(Engine(folder, threads=1).run(frame[None]), made)
     assert [reading.text for _, reading in got] == [plate.text for plate in wanted]
     assert len(got) == 3 and any(plate.text for plate in wanted)

@@ -154,6 +154,20 @@ def test_jitter_is_small_and_grows_with_strength() -> None:
     assert spread(1.0) < 0.1 * 200
 
 
+def test_leaning_plates_keep_their_centre_and_height_and_lean_along_the_plate() -> None:
+    quad = np.array([[0, 0], [200, 20], [195, 70], [-5, 50]], np.float32)
+    along = (quad[1] - quad[0]) / np.linalg.norm(quad[1] - quad[0])
+    leans = []
+    for seed in range(200):
+        straight = jitter(quad, np.random.default_rng(seed), 1e-9)
+        moved = jitter(quad, np.random.default_rng(seed), 1e-9, 0.25 / 1e-9) - straight
+        np.testing.assert_allclose(moved[:2], -moved[2:][::-1], atol=0.05)
+        np.testing.assert_allclose(moved @ [-along[1], along[0]], 0, atol=0.05)
+        leans.append(float(moved[0] @ along) / (np.linalg.norm(quad[3] - quad[0]) / 2))
+    share = np.mean(np.abs(leans) > 1e-3)
+    assert 0.2 < share < 0.4 and 0.15 < np.std([one for one in leans if one]) < 0.5
+
+
 def write_index(root, rows: list[dict], name: str) -> None:
     (root / name).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 

@@ -36,6 +36,8 @@ class ReaderDataConfig:
     rendered: float = 0.5
     """Share of rendered plates."""
     strength: float = 1.0
+    shear: float = 0.25
+    """Spread of how far leaning plates lean, in parts of their height; 3 of 10 do."""
     balance: float = 0.5
     """A set of n plates is drawn in proportion to n ** balance."""
     memory: int = MEMORY
@@ -172,9 +174,12 @@ def surroundings(boxes: Floats) -> tuple[int, int, int, int]:
     return low[0], low[1], high[0], high[1]
 
 
-def jitter(quad: Floats, rng: np.random.Generator, strength: float) -> Floats:
+def jitter(
+    quad: Floats, rng: np.random.Generator, strength: float, shear: float = 0.0
+) -> Floats:
     """Corners as a detector would make them: each one off by some per cent of the plate's size,
-    the whole a little larger, smaller, shifted or turned."""
+    the whole a little larger, smaller, shifted or turned; or leaning, as where it takes a plate
+    that is seen from the side for one that is only turned."""
     width = (np.linalg.norm(quad[1] - quad[0]) + np.linalg.norm(quad[2] - quad[3])) / 2
     height = (np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])) / 2
     size = np.array([width, height], np.float32)
@@ -187,6 +192,10 @@ def jitter(quad: Floats, rng: np.random.Generator, strength: float) -> Floats:
         angle = rng.normal(0, 0.06 * strength)
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         moved = (moved - centre) @ turn + centre
+    if shear and rng.random() < 0.3:
+        along = (moved[1] - moved[0] + moved[2] - moved[3]) / (2 * max(width, 1.0))
+        lean = rng.normal(0, shear * strength) * height / 2
+        moved = moved + lean * along * np.array([[1], [1], [-1], [-1]])
     return np.asarray(moved + rng.normal(0, 1, (4, 2)) * size * spread, np.float32)
 
 
@@ -231,7 +240,7 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
         """Rectify with jittered corners and augment."""
         strength = self.config.strength
         quad = item.quads[rng.integers(len(item.quads))]
-        plate = rectify(item.image, jitter(quad, rng, strength))
+        plate = rectify(item.image, jitter(quad, rng, strength, self.config.shear))
         return augment(plate, rng, PLATE_RECIPE, strength)
 
 

@@ -12,10 +12,8 @@ from typing import Any
 
 import openvino
 
-from alpr_edge import ALPR
 from alpr_edge import manifest as manifests
 from alpr_edge.data import Sample, Split
-from alpr_edge.detector import PlateDetector
 from alpr_edge.engine import Engine
 from alpr_edge.errors import ModelError
 from alpr_edge.manifest import (
@@ -36,7 +34,7 @@ from optimize.export import deployable, export, run_onnx, run_torch, trained_man
 from optimize.frame_network import FrameConfig, FrameNetwork
 from optimize.pictures import Pictures, calibration_pictures, network_inputs
 from optimize.steps import MODEL_ONNX, StepResult, Tolerances, run_step, save_ir
-from optimize.two_routes import check_plates, compare_plates
+from optimize.two_routes import check_plates, compare_plates, looking_once
 from training.networks import build
 
 NAME = "one-graph"
@@ -94,10 +92,7 @@ def one_graph(
         ).eval()
         made = _write(network, planned, folder)
         raw = _compare_raw(network, made, folder, pictures.raw(), tolerances)
-        models = out / TWO_STAGES
-        found_once = PlateDetector(models / "detector", second_look=False)
-        alpr = ALPR(models=models, detector=found_once, min_confidence=0)
-        same = compare_plates(Engine(folder), alpr, pictures.held_out)
+        same = compare_plates(Engine(folder), looking_once(out / TWO_STAGES), pictures.held_out)
         check_plates(NAME, same, tolerances)
         return dataclasses.replace(made, parity=raw | same.figures())
 

@@ -14,6 +14,7 @@ import numpy as np
 from alpr_edge import ALPR, geometry, metrics
 from alpr_edge.cpu import load_average
 from alpr_edge.data import Sample
+from alpr_edge.detector import PlateDetector
 from alpr_edge.engine import Engine
 from alpr_edge.images import load_image
 from alpr_edge.manifest import Manifest
@@ -63,6 +64,12 @@ class Same:
     def figures(self) -> dict[str, float]:
         """All figures, for a manifest."""
         return {name: float(value) for name, value in dataclasses.asdict(self).items()}
+
+
+def looking_once(models: Path, threads: int | None = None) -> ALPR:
+    """The two stages of a models folder, all plates told; the detector looks once, as the graph."""
+    detector = PlateDetector(models / "detector", threads=threads, second_look=False)
+    return ALPR(models=models, detector=detector, threads=threads, min_confidence=0)
 
 
 def compare_plates(graph: Engine, alpr: ALPR, frames: Sequence[Sample]) -> Same:

@@ -15,7 +15,7 @@ from drawn import build_data, picture
 torch = pytest.importorskip("torch", reason="needs the extra 'optimize'")
 pytest.importorskip("onnxscript", reason="needs the extra 'optimize'")
 
-from alpr_edge import ALPR, decode, geometry, inspection, isa
+from alpr_edge import decode, geometry, inspection, isa
 from alpr_edge import manifest as manifests
 from alpr_edge.detector import PlateDetector
 from alpr_edge.engine import Engine
@@ -243,9 +243,7 @@ def folder(out):
 def test_the_graph_finds_and_reads_what_the_two_stages_do(out, folder):
     frame = picture(*FRAME, 9)
     made = manifests.load(folder)
-    detector = PlateDetector(out / "fp32" / "detector", threads=1, second_look=False)
-    alpr = ALPR(models=out / "fp32", detector=detector, threads=1, min_confidence=0)
-    wanted = alpr.predict(frame)[:3]
+    wanted = two_routes.looking_once(out / "fp32", threads=1).predict(frame)[:3]
     got = two_routes.plates_of(Engine(folder, threads=1).run(frame[None]), made)
     assert [reading.text for _, reading in got] == [plate.text for plate in wanted]
     assert len(got) == 3 and any(plate.text for plate in wanted)
@@ -345,7 +343,7 @@ def test_plates_cut_out_otherwise_fail(out, folder, monkeypatch):
         geometry, "rectify", lambda image, corners: rectify(image, np.roll(corners, 2, axis=0))
     )
     frames = calibration_pictures(out.parent / "data", crops=False).held_out
-    alpr = ALPR(models=out / "fp32", threads=1, min_confidence=0)
+    alpr = two_routes.looking_once(out / "fp32", threads=1)
     same = two_routes.compare_plates(Engine(folder, threads=1), alpr, frames)
     assert same.found == same.plates > 0
     with pytest.raises(StepFailedError, match="texts equal"):

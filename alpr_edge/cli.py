@@ -149,7 +149,6 @@ def _results(
 
 def _alpr(options: argparse.Namespace) -> ALPR:
     from alpr_edge._cv2 import cv2
-    from alpr_edge.detector import WholePicture
     from alpr_edge.pipeline import ALPR
 
     least: float | None = options.min_confidence
@@ -157,7 +156,7 @@ def _alpr(options: argparse.Namespace) -> ALPR:
         cv2.setNumThreads(options.threads)
     return ALPR(
         models=options.models,
-        detector=WholePicture() if options.crops else None,
+        cut_outs=options.crops,
         threads=options.threads,
         precision=options.precision,
         min_confidence=0.0 if options.crops and least is None else least,
@@ -265,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
         "(default: what tune stored, else auto)",
     )
     command.add_argument(
-        "--crops", action="store_true", help="the pictures are plate cut-outs: read one plate each"
+        "--crops", action="store_true", help="the pictures are plate cut-outs: one plate each"
     )
     command.add_argument(
         "--verdict", action="store_true", help="say whether the time budget was met; if not, exit 1"

@@ -176,7 +176,7 @@ def _merged(
 
 
 class WholePicture:
-    """A detector for pictures that are plate cut-outs: one plate, as large as the picture."""
+    """A detector that finds one plate, as large as the picture."""
 
     def predict(self, image: Image) -> list[Detection]:
         """The picture's own corners, with confidence 1."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge import alphabet, geometry
-from alpr_edge.detector import PlateDetector, StagedDetector
+from alpr_edge.detector import PlateDetector, StagedDetector, WholePicture
 from alpr_edge.draw import draw_plates
 from alpr_edge.engine import Engine
 from alpr_edge.errors import UsageError
@@ -61,6 +61,8 @@ class ALPR:
         min_confidence: plates whose text is less certain are left out; None takes the model's own
             threshold (0 for a reader of your own), 0 keeps all.
         min_detection: detections less certain are left out; None takes the model's own threshold.
+        cut_outs: the pictures are plate cut-outs, of one plate each. It is read in the whole
+            picture and wherever the detector finds it; the most certain reading is the answer.
 
     Without ``models``, ``threads`` and ``precision`` it follows what ``alpr-edge tune`` stored on
     this device (:mod:`alpr_edge.tuning`); where that no longer fits, it warns ``StaleTuning`` and
@@ -84,6 +86,7 @@ class ALPR:
         precision: Precision | None = None,
         min_confidence: float | None = None,
         min_detection: float | None = None,
+        cut_outs: bool = False,
     ) -> None:
         for name, value in (("min_confidence", min_confidence), ("min_detection", min_detection)):
             if value is not None and not 0 <= value <= 1:
@@ -97,6 +100,7 @@ class ALPR:
             min_confidence = own.min_confidence if isinstance(own, PlateReader) else 0.0
         self.min_confidence = min_confidence
         self.min_detection = min_detection or 0.0
+        self.cut_outs = cut_outs
         self._stage()
 
     def _stage(self) -> None:
@@ -142,12 +146,16 @@ class ALPR:
         watch.lap(Stage.DETECT)
         detections = self._detect.postprocess(outputs, framed)
         detections = [d for d in detections if d.confidence >= self.min_detection]
+        if self.cut_outs:
+            detections = [*WholePicture().predict(image), *detections]
         watch.lap(Stage.POSTPROCESS)
         crops = rectify_all(image, detections)
         watch.lap(Stage.RECTIFY)
         logits = self._read.infer(crops)
         watch.lap(Stage.READ)
         plates = as_plates(detections, self._read.decode(logits), crops)
+        if self.cut_outs:
+            plates = [max(plates, key=lambda plate: plate.confidence)]
         plates = [plate for plate in plates if plate.confidence >= self.min_confidence]
         watch.lap(Stage.TEXT)
         return Result(plates=tuple(plates), read=len(detections), ms=watch.stop(), image=image)

@@ -146,7 +146,7 @@ def figures(frames: Sequence[Sample], crops: Sequence[Sample], answers: Answers)
         **_detection_figures(_results(frames, answers.plates)),
         "false_shown_per_picture": _false_shown(_results(frames, answers.shown)),
         **_reading_figures(crops, answers.texts),
-        "close_up": _close_ups(crops, answers),
+        **_close_ups(crops, answers),
         **_end_to_end(frames, answers.shown),
     }
 
@@ -313,16 +313,23 @@ def _reading_figures(crops: Sequence[Sample], texts: Sequence[str]) -> Figures:
     return found
 
 
-def _close_ups(crops: Sequence[Sample], answers: Answers) -> dict[str, Figure]:
-    """Cut-outs of which the whole pipeline showed the text; nothing where it was not given them."""
+def _close_ups(crops: Sequence[Sample], answers: Answers) -> Figures:
+    """Cut-outs of which the whole pipeline showed the text, and of which the surest of its readings
+    and of the whole cut-out's is right (``ALPR(cut_outs=True)``); nothing where it was not given
+    them."""
     if not answers.close_ups:
-        return {}
-    hits = [
-        text in [plate.text for plate in answers.sure(plates)]
-        for text, plates in zip(_texts(crops), answers.close_ups, strict=True)
-    ]
+        return {"close_up": {}, "cut_out": {}}
+    shown, surest = [], []
+    for index, (text, plates) in enumerate(zip(_texts(crops), answers.close_ups, strict=True)):
+        shown.append(text in [plate.text for plate in answers.sure(plates)])
+        readings = [(plate.confidence, plate.text) for plate in plates]
+        readings.append((answers.confidences[index], answers.texts[index]))
+        surest.append(max(readings, key=lambda reading: reading[0])[1] == text)
     groups = _crop_groups(crops)
-    return {name: [hits[i] for i in members] for name, members in groups.items()}
+    return {
+        figure: {name: [hits[i] for i in members] for name, members in groups.items()}
+        for figure, hits in (("close_up", shown), ("cut_out", surest))
+    }
 
 
 def _end_to_end(frames: Sequence[Sample], plates: Sequence[list[Plate]]) -> Figures:

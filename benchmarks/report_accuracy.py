@@ -19,6 +19,7 @@ TITLES = {
     "exact_match_distinct": "Cut-outs read exactly, mean per distinct text",
     "character_errors": "Character errors (CER)",
     "close_up": "Cut-outs given as pictures like any other, found and read exactly",
+    "cut_out": "Cut-outs read whole and where the plate is found, the surest reading right",
     "end_to_end": "Found (IoU > 0.6) and read exactly, end to end",
     "end_to_end_distinct": "Found and read exactly, mean per distinct text",
 }

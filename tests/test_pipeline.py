@@ -245,6 +245,27 @@ def test_crops_are_read_whole(tiny_models, frame):
     assert plate.detection_confidence == 1.0
 
 
+class Doubter:
+    """Reads another text on each plate of a batch, with the confidence given for it."""
+
+    def __init__(self, *confidences):
+        self.confidences = confidences
+
+    def predict(self, plates):
+        return [Reading(text=f"T{n}", confidence=sure, char_confidences=(sure,) * 2, rows=1)
+                for n, sure in zip(range(len(plates)), self.confidences, strict=True)]
+
+
+@pytest.mark.parametrize(("sure", "text"), [((0.9, 0.2, 0.8), "T0"), ((0.1, 0.2, 0.8), "T2")])
+def test_of_a_cut_out_the_surest_reading_is_told(frame, sure, text):
+    """The whole picture first, then the two that the detector found."""
+    [plate] = ALPR(detector=Fixed(2), reader=Doubter(*sure), cut_outs=True).predict(frame)
+    assert plate.text == text
+    assert (plate.detection_confidence == 1.0) == (text == "T0")
+    [plate] = ALPR(detector=Fixed(0), reader=Doubter(0.3), cut_outs=True).predict(frame)
+    assert plate.box == (0, 0, 192, 128)
+
+
 def test_doubles_are_suppressed_and_low_scores_left_out(tmp_path, frame):
     detector = PlateDetector(tiny.build_detector(tmp_path / "low", score=0.25))
     assert detector.predict(frame) == []

@@ -56,11 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def read(options: argparse.Namespace) -> ExitCode:
     """Read pictures and write one record each; an unreadable one does not stop the others."""
-    from alpr_edge import budget
+    from alpr_edge import budget, heap
     from alpr_edge.annotated import AnnotatedFolder
     from alpr_edge.inputs import find_pictures
     from alpr_edge.output import FORMATS
 
+    heap.keep_freed()
     files = find_pictures(options.paths)
     annotated = AnnotatedFolder(options.save_annotated) if options.save_annotated else None
     with _warnings_said():

@@ -17,6 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from alpr_edge import heap
 from alpr_edge import manifest as manifests
 from alpr_edge.engine import Engine
 from alpr_edge.errors import AlprEdgeError
@@ -52,6 +53,7 @@ def measured(plan: Plan, advance: Callable[[], None] = lambda: None) -> Measured
     Raises:
         ModelError: a model cannot be loaded. PrecisionError: see :func:`check_precisions`.
     """
+    heap.keep_freed()  # as alpr-edge read does
     contestants = [ModelContestant(folder, plan.threads) for folder in plan.folders]
     for contestant in contestants:
         for network in (contestant.detector, contestant.reader):

@@ -22,6 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from alpr_edge import heap
 from alpr_edge.errors import DataError, ExitCode, UsageError
 from alpr_edge.pipeline import ALPR
 from benchmarks import isa, record
@@ -164,6 +165,7 @@ def _run(
 
 
 def _child(options: argparse.Namespace) -> int:
+    heap.keep_freed()
     files = picture_files(options.data)
     for number, megabytes in watched(options.models, options.threads, files, options.frames):
         print(json.dumps([number, megabytes, round(resident("VmHWM"), 2)]), flush=True)

@@ -16,6 +16,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from rich.progress import Progress
 from alpr_edge import __version__, confidence, geometry, metrics
 from alpr_edge.alphabet import fits
 from alpr_edge.data import Sample, Split, read
+from alpr_edge.data.unannotated import read_unannotated
+from alpr_edge.decode import box_iou
 from alpr_edge.detector import PlateDetector
 from alpr_edge.errors import DataError, ExitCode, OutputError, UsageError
 from alpr_edge.images import load_image
@@ -33,7 +36,7 @@ from alpr_edge.metrics import FrameResult, Rate
 from alpr_edge.picks import MODELS
 from alpr_edge.pipeline import ALPR
 from alpr_edge.reader import PlateReader
-from alpr_edge.types import Detection, Image, Plate
+from alpr_edge.types import Box, Detection, Image, Plate
 from benchmarks import certainty, isa, plots, record
 from benchmarks.accuracy_tables import show
 from benchmarks.conditions import Conditions
@@ -50,6 +53,9 @@ WIDE_PLATE = 40
 ALL, OTHERS, COMPLETE = "all frames", "other complete frames", "complete frames"
 OTHERS_READ = "other frames with texts"
 ONE_ROW, TWO_ROWS = "one row", "two rows"
+LISTED = 0.3
+"""A detection with this IoU is about a plate on the list of those that nobody annotated."""
+Unannotated = Mapping[Path, Sequence[Box]]
 DETECTION_FIGURES = (
     "recall_50", "recall_50_by_width", "precision_50", "average_precision_50",
     "false_per_picture", "recall_70", "precision_70",
@@ -140,11 +146,16 @@ def _least(model: ALPR) -> float:
     return model.reader.min_confidence if isinstance(model.reader, PlateReader) else 0.0
 
 
-def figures(frames: Sequence[Sample], crops: Sequence[Sample], answers: Answers) -> Figures:
+def figures(
+    frames: Sequence[Sample], crops: Sequence[Sample], answers: Answers,
+    unannotated: Unannotated = MappingProxyType({}),
+) -> Figures:
     """All figures of one model."""
+    results = _results(frames, answers.plates)
     return {
-        **_detection_figures(_results(frames, answers.plates)),
-        "false_shown_per_picture": _false_shown(_results(frames, answers.shown)),
+        **_detection_figures(results),
+        "false_beyond_list": _false(_without(results, unannotated)) if unannotated else {},
+        "false_shown_per_picture": _false(_results(frames, answers.shown)),
         **_reading_figures(crops, answers.texts),
         **_close_ups(crops, answers),
         **_end_to_end(frames, answers.shown),
@@ -155,6 +166,7 @@ def run(
     data: Path, split: str, models: Mapping[str, ALPR], limit: int | None = None,
     advance: Callable[[int, int], None] = lambda done, total: None,
     corruption: Corruption | None = None, close_ups: bool = False,
+    unannotated: Path | None = None,
 ) -> dict[str, Any]:
     """Measure the named pipelines on the same pictures: the report, ready for JSON.
 
@@ -163,6 +175,7 @@ def run(
     :mod:`benchmarks.certainty`. ``advance`` is told the pictures done and their total.
     """
     frames, crops = load(data, split, limit)
+    listed = read_unannotated(data, read(data), unannotated) if unannotated else {}
     total = len(frames) + len(crops)
     answers = answer(
         frames, crops, list(models.values()), lambda done: advance(done, total), corruption,
@@ -170,7 +183,7 @@ def run(
     )
     if corruption:
         frames = [corruption.truth(sample) for sample in frames]
-    measured = [figures(frames, crops, given) for given in answers]
+    measured = [figures(frames, crops, given, listed) for given in answers]
     return {
         "schema": SCHEMA,
         "alpr_edge": __version__,
@@ -245,8 +258,23 @@ def _results(frames: Sequence[Sample], plates: Sequence[list[Plate]]) -> list[Fr
     ]
 
 
-def _false_shown(results: Sequence[FrameResult]) -> dict[str, Figure]:
-    """False plates per picture after uncertain texts are left out, where all are annotated."""
+def _without(
+    results: Sequence[FrameResult], unannotated: Unannotated
+) -> list[FrameResult]:
+    """The results less the detections of plates that the annotations leave out."""
+    kept = []
+    for result in results:
+        listed = np.array(unannotated.get(result.sample.path, ()), np.float64).reshape(-1, 4)
+        right = metrics.match_frame(result, metrics.IOU_FOUND) >= 0
+        kept.append(dataclasses.replace(result, detections=[
+            detection for detection, is_right in zip(result.detections, right, strict=True)
+            if is_right or not (box_iou(np.array([detection.box]), listed) > LISTED).any()
+        ]))
+    return kept
+
+
+def _false(results: Sequence[FrameResult]) -> dict[str, Figure]:
+    """False plates per picture, where all are annotated."""
     complete = [result for result in results if result.sample.complete]
     return {
         group: metrics.detection_rates(members, metrics.IOU_FOUND).false_per_picture
@@ -377,6 +405,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--close-ups", action="store_true",
                         help="give the cut-outs to the whole pipeline too, as pictures")
+    parser.add_argument("--unannotated", type=Path, metavar="FILE",
+                        help="plates that the annotations leave out, which are not false either")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots of the confidence")
 
@@ -408,7 +438,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         content = run(
             options.data, options.split, models, options.limit,
             lambda done, total: progress.update(task, advance=done, total=total), corruption,
-            options.close_ups,
+            options.close_ups, options.unannotated,
         )
     report = record.record("accuracy", arguments, named, before, content)
     record.save(report, options.out)

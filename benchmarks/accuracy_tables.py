@@ -17,7 +17,7 @@ _FALSE_READS = 0.01
 """The share of false reads whose threshold is shown."""
 _WORST = 12
 """So many confusions are shown."""
-_COUNTED = ("false_per_picture", "false_shown_per_picture")
+_COUNTED = ("false_per_picture", "false_beyond_list", "false_shown_per_picture")
 TITLES = {
     "recall_50": "Plates found, IoU > 0.5 (recall)",
     "precision_50": "Detections that are plates, IoU > 0.5 (precision)",
@@ -26,6 +26,7 @@ TITLES = {
     "precision_70": "Detections that are plates, IoU > 0.7 (precision)",
     "average_precision_50_95": "Average precision, mean of IoU > 0.5 to 0.95",
     "false_per_picture": "False detections per picture",
+    "false_beyond_list": "False detections per picture, plates that nobody annotated left out",
     "false_shown_per_picture": "False plates per picture that are shown (text certain enough)",
     "recall_50_by_width": f"Recall per plate width in a {metrics.FRAME_WIDTH}-px frame, IoU > 0.5",
     "corner_error": "Corner error, share of the plate's width: median (95 % interval), p95",

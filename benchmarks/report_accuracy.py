@@ -12,6 +12,7 @@ TITLES = {
     "recall_50_by_width": "Plates found per plate width in a 1280-pixel frame (IoU > 0.5)",
     "precision_50": "Detections that are plates (precision, IoU > 0.5)",
     "false_per_picture": "False detections per picture",
+    "false_beyond_list": "False detections per picture, plates that nobody annotated left out",
     "false_shown_per_picture": "False plates per picture that are shown (text certain enough)",
     "recall_70": "Plates found tightly (recall, IoU > 0.7)",
     "corner_error": "Corner error, share of the plate's width: median",

@@ -21,13 +21,16 @@ ACCURACY = (
     ("at least 40 px wide, incomplete frames too", "recall_50_by_width", ">= 40 px, all frames"),
     ("median corner error, ccpd_base", "corner_error", "ccpd_base"),
     ("false detections per picture", "false_per_picture", "all frames"),
+    ("the same, plates that nobody annotated left out", "false_beyond_list", "all frames"),
     ("false plates shown per picture", "false_shown_per_picture", "all frames"),
     ("read exactly, cn_ccpd_crops", "exact_match", "cn_ccpd_crops"),
     ("read exactly, all labelled cut-outs", "exact_match", "all crops"),
+    ("the same by `read --crops`: whole and where found", "cut_out", "all crops"),
+    ("the same given as pictures like any other", "close_up", "all crops"),
     ("read exactly, plates of two rows", "exact_match", "two rows"),
     ("end to end, ccpd_base", "end_to_end", "ccpd_base"),
 )
-"""Rows: label, figure, group."""
+"""Rows: label, figure, group; one that the report does not have is left out."""
 SPEED = (
     (f"detection, {JUDGED.frame} frame", "detection"), ("reading, one plate", "reading"),
     ("both, without load", "total"), ("both, with load (JPEG)", "with_load"),
@@ -45,7 +48,9 @@ def summary(reports: Reports) -> str:
     told, rows = _times(reports, accuracy)
     head = ["", *map(model_title, accuracy["models"]), ""]
     for label, figure, group in ACCURACY:
-        entry = accuracy["metrics"][figure][group]
+        entry = accuracy["metrics"].get(figure, {}).get(group)
+        if entry is None:
+            continue
         rows.append([label, *(cell(value, figure) for value in entry["models"]),
                      difference(entry.get("paired"))])
     return "\n".join([

@@ -206,9 +206,11 @@ def test_two_models_are_paired(data, good, poor):
     json.dumps(report, allow_nan=False)
 
 
-def test_every_figure_has_a_table(data, good, poor):
+def test_every_figure_has_a_table(data, good, poor, tmp_path):
+    listed = tmp_path / "listed.jsonl"
+    listed.write_text(json.dumps({"image": "20.png", "box": FAR}) + "\n")
     for models in ({"good": good}, {"good": good, "poor": poor}):
-        report = accuracy.run(data, "val", models, close_ups=True)
+        report = accuracy.run(data, "val", models, close_ups=True, unannotated=listed)
         assert set(report["metrics"]) == set(TITLES)
         assert len(list(confidence_tables(report))) == 2 * len(models)
         shown = list(tables(report))
@@ -225,6 +227,22 @@ def test_cut_outs_as_pictures_need_the_detector_too(data, good):
     better = ALPR(detector=whole, reader=good.reader)
     report = accuracy.run(data, "val", {"better": better}, close_ups=True)
     assert counts(report, "close_up") == counts(report, "exact_match")
+
+
+def test_plates_that_nobody_annotated_are_no_false_detections(data, good, tmp_path):
+    """Two of the four complete frames show a detection beyond the annotations; one is listed."""
+    report = accuracy.run(data, "val", {"good": good})
+    assert report["metrics"]["false_beyond_list"] == {}
+    assert counts(report, "false_per_picture")["all frames"] == (2, 3)
+    moved = [FAR[0] + 20, FAR[1], FAR[2] + 20, FAR[3]]
+    listed = tmp_path / "listed.jsonl"
+    listed.write_text(json.dumps({"image": "20.png", "box": moved}) + "\n")
+    report = accuracy.run(data, "val", {"good": good}, unannotated=listed)
+    assert counts(report, "false_per_picture")["all frames"] == (2, 3)
+    assert counts(report, "false_beyond_list")["all frames"] == (1, 3)
+    listed.write_text(json.dumps({"image": "20.png", "box": BOX}) + "\n")  # annotated: found
+    report = accuracy.run(data, "val", {"good": good}, unannotated=listed)
+    assert counts(report, "recall_50")["all frames"] == (3, 3)
 
 
 def test_limit_takes_the_first_of_each_set(data, good):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from alpr_edge.data import Split, read
 from alpr_edge.data.csv_texts import COLUMNS, SPLIT_COLUMN
+from alpr_edge.data.unannotated import relative
 from alpr_edge.errors import DataError, OutputError
-from training.selection import relative, some_of_each_set
+from training.selection import some_of_each_set
 
 
 def write_csv(data: Path, name: str, count: int, out: Path) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from alpr_edge.data.sample import Split
 from alpr_edge.errors import ExitCode
 from training.commands import DATA
 
@@ -49,13 +50,17 @@ def add_missed(command: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, help="JSON lines to write; pictures go beside"
     )
     command.add_argument("--least", type=float, default=0.5, help="least score (default: 0.5)")
+    command.add_argument("--split", default=Split.TRAIN.value, choices=[s.value for s in Split],
+                         help="whose frames (default: train)")
 
 
 def missed(options: argparse.Namespace) -> None:
     """List what may be plates that nobody annotated."""
     from training.missed import write_missed
 
-    count = write_missed(options.data, options.weights, options.out, options.least)
+    count = write_missed(
+        options.data, options.weights, options.out, options.least, Split(options.split)
+    )
     print(f"{count} detections are listed in {options.out}; keep the lines that are plates")
 
 

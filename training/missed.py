@@ -1,14 +1,14 @@
-"""Plates that nobody annotated: what a detector finds in training frames beyond the annotations.
+"""Plates that nobody annotated: what a detector finds in frames beyond the annotations.
 
 Far and half hidden plates were often left out, also in frames that count as complete. Called wrong
-in training, they teach the detector to overlook plates. :func:`write_missed` lists candidates, a
-person keeps the lines that are plates, and the detector's training ignores what they cover.
+in training, they teach the detector to overlook plates; called false in a test, they are not.
+:func:`write_missed` lists candidates, a person keeps the lines that are plates, and the detector's
+training ignores what they cover, or ``python -m benchmarks accuracy --unannotated`` does.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from rich.progress import track
 from torch import nn
 
 from alpr_edge.data import Sample, Split, read
+from alpr_edge.data.unannotated import read_unannotated, relative
 from alpr_edge.decode import box_iou
 from alpr_edge.errors import DataError, ModelError, UsageError
 from alpr_edge.geometry import letterbox
@@ -27,7 +28,6 @@ from training.detector.data import read_frame
 from training.detector.evaluate import detect
 from training.detector.model import Detector
 from training.networks import build
-from training.selection import relative
 from training.sheet import captioned, grid, save
 
 NEAR = 0.1
@@ -35,22 +35,24 @@ NEAR = 0.1
 _PAGE, _COLUMNS, _CELL = 120, 10, (96, 160)
 
 
-def write_missed(data: Path, weights: Path, out: Path, least: float) -> int:
-    """List the unannotated detections in the complete frames of split train, most certain first in
-    each set, and draw them, numbered like the lines, in ``out``-1.png and so on.
+def write_missed(
+    data: Path, weights: Path, out: Path, least: float, split: Split = Split.TRAIN
+) -> int:
+    """List the unannotated detections in the complete frames of a split, most certain first in each
+    set, and draw them, numbered like the lines, in ``out``-1.png and so on.
 
     Raises:
         UsageError: ``least`` is no score. ModelError: ``weights`` are no detector's.
-        DataError: no complete training frame.
+        DataError: no complete frame of that split.
     """
     if not 0 < least < 1:
         raise UsageError(f"--least {least}: a score is between 0 and 1")
     network = build(load_weights(weights))
     if not isinstance(network, Detector):
         raise ModelError(f"{weights} are a reader's weights; give a detector's")
-    frames = [s for s in read(data) if s.split is Split.TRAIN and s.complete and not s.crop]
+    frames = [s for s in read(data) if s.split is split and s.complete and not s.crop]
     if not frames:
-        raise DataError(f"{data}: no complete frame of split train; nothing to do")
+        raise DataError(f"{data}: no complete frame of split {split}; nothing to do")
     found = [
         (frame, detection)
         for frame in track(frames, "detecting", console=Console(stderr=True))
@@ -104,23 +106,6 @@ def read_missed(data: Path, missed: Path | None) -> dict[Path, list[Box]]:
     """Boxes by frame, of a list that :func:`write_missed` wrote; empty for None.
 
     Raises:
-        DataError: the list cannot be read, or names a frame that the data lacks.
+        DataError: see :func:`alpr_edge.data.unannotated.read_unannotated`.
     """
-    boxes: dict[Path, list[Box]] = defaultdict(list)
-    if missed is None:
-        return boxes
-    frames = {relative(s.path, data): s.path for s in read(data) if not s.crop}
-    try:
-        lines = missed.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{missed} cannot be read: {error}; give a list written by python -m "
-                        "training missed") from error
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            x1, y1, x2, y2 = (float(side) for side in row["box"])
-            boxes[frames[row["image"]]].append((x1, y1, x2, y2))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{missed}:{number}: {type(error).__name__}: {error}; a row needs "
-                            "image (a frame of the data) and box (four numbers)") from error
-    return boxes
+    return read_unannotated(data, () if missed is None else read(data), missed)

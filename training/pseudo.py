@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from alpr_edge.data import Sample, Split, read
+from alpr_edge.data.unannotated import relative
 from alpr_edge.errors import DataError, ModelError, OutputError, UsageError
 from alpr_edge.geometry import box_quad, letterbox, rectify
 from alpr_edge.types import Image, Reading
@@ -30,7 +31,6 @@ from training.checkpoint import load_weights
 from training.networks import build
 from training.reader.answers import readings_of
 from training.reader.model import Reader
-from training.selection import relative
 from training.sheet import captioned, grid, save
 
 Read = Callable[[Image], list[Reading]]

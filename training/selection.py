@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from alpr_edge.alphabet import fits
 from alpr_edge.data import Sample, Split, read
+from alpr_edge.data.unannotated import relative
 from alpr_edge.errors import DataError, UsageError
 from training.checkpoint import load_weights
 
@@ -163,11 +163,6 @@ def with_pseudo(samples: Iterable[Sample], data: Path, pseudo: Path) -> Iterator
             f"{pseudo}: {len(texts)} listed pictures, such as {next(iter(texts))}, are no train "
             f"cut-outs without a text in {data}; list them anew with python -m training pseudo"
         )
-
-
-def relative(path: Path, data: Path) -> str:
-    """A picture's path as the lists have it: relative to the data's folder."""
-    return Path(os.path.relpath(path, data if data.is_dir() else data.parent)).as_posix()
 
 
 def _text(row: dict[str, Any]) -> tuple[str, int | None]:

@@ -192,6 +192,7 @@ def _timed(
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("timing", total=harness.WARM_UP + options.runs)
             timings = harness.measure(
-                [contestant], scenes, cases, options.runs, lambda: progress.advance(task)
+                [contestant], scenes, cases, options.runs, harness.unpaced,
+                lambda: progress.advance(task),
             )
     return timings.taken[0]

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.accuracy import ALL
 from benchmarks.cases import JUDGED
 from benchmarks.report_facts import Report, noise
+from benchmarks.scores import ALL
 
 JUDGED_BY = {"detector": "plates found, IoU > 0.5", "reader": "cut-outs read exactly"}
 """What ``optimize`` counts as a hit of each network."""

@@ -29,11 +29,12 @@ from alpr_edge.errors import ExitCode
 from alpr_edge.images import load_image
 from alpr_edge.metrics import FrameResult, Rate
 from benchmarks import isa, machine, record
-from benchmarks.accuracy import WIDE_PLATE, load
+from benchmarks.accuracy import load
 from benchmarks.cases import Case, Contestant, NullReader
 from benchmarks.conditions import Conditions
 from benchmarks.harness import measure, unpaced
 from benchmarks.scenes import make_scenes
+from benchmarks.scores import WIDE_PLATE
 
 RUNS = 100
 

@@ -18,7 +18,7 @@ from alpr_edge.errors import ModelError, UsageError
 from alpr_edge.types import Detection, Image
 
 CLOSE_UP = 0.5
-"""A plate wider than this share of the picture may have been cut off: there is a second look."""
+"""A plate wider than this share of the network's frame may have been cut off: a second look."""
 NO_CAMERA = 2.0
 """A picture this many times as wide as high was cut out of another one."""
 LARGE = 0.35
@@ -159,7 +159,8 @@ def _width(detection: Detection) -> float:
 def _is_close_up(found: Sequence[Detection], framed: Framed) -> bool:
     if not found:
         return framed.mapping.scale_x > 1 or framed.width > NO_CAMERA * framed.height
-    return max(map(_width, found)) > CLOSE_UP * framed.width
+    widest = framed.mapping.scale_x * max(map(_width, found))
+    return bool(widest > CLOSE_UP * framed.frame.shape[2])
 
 
 def _merged(

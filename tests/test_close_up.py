@@ -59,6 +59,11 @@ def test_a_plate_of_usual_width_is_looked_at_once(detector):
     assert detector(picture, outputs()) == ([], 1)
 
 
+def test_a_plate_that_fills_a_narrow_picture_is_not_large_for_the_network(detector):
+    picture = np.zeros((256, 64, 3), np.uint8)  # 16 columns of the frame
+    assert detector(picture, outputs((1, 20, 15, 26))) == ([(4, 80, 60, 104)], 1)
+
+
 def test_a_wide_plate_is_replaced_by_what_is_seen_from_afar(detector):
     picture = np.zeros((128, 192, 3), np.uint8)
     first = outputs((30, 20, 90, 40), (5, 50, 15, 54))  # cut off on the left; a small one apart

@@ -36,6 +36,9 @@ SAME: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """What must be equal for two reports to compare: its name and where a report has it."""
 
+MOOD = 0.06
+"""Where the paces of two reports differ by more, the machine was not the same twice."""
+
 Verdict = Literal["slower", "faster", "same"]
 
 
@@ -76,6 +79,12 @@ def compare(
         raise DataError("the reports have no case in common; measure the same --frames, --plates")
     order = [(m["folder"], case) for m in first["models"] for case in m["cases"]]
     return sorted(found, key=lambda one: order.index((one.model, one.case)))
+
+
+def mood(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
+    """How many times as long the pace's work took, by its medians."""
+    one, two = (float(np.median(report["pace_ms"])) for report in (first, second))
+    return two / one
 
 
 def _check_comparable(
@@ -170,6 +179,9 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     for path, report in zip(options.reports, reports, strict=True):
         for reason in report["conditions"]["noise"]:
             print(f"noisy: {path.name}: {reason}")
+    if abs(changed := mood(*reports) - 1) > MOOD and not options.json:
+        print(f"the machine's own pace changed by {changed:+.0%}: what is left of it in the times "
+              "may be some per cent; measure again when it is as it was")
     if options.json:
         print(json.dumps([dataclasses.asdict(o) | {"verdict": o.verdict} for o in found], indent=1))
     else:

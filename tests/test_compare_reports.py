@@ -10,7 +10,7 @@ import pytest
 
 from alpr_edge.errors import DataError, UsageError
 from benchmarks.__main__ import main
-from benchmarks.compare import compare
+from benchmarks.compare import MOOD, compare, mood
 
 RUNS, REPETITIONS = 200, 20
 
@@ -55,19 +55,34 @@ def test_a_mood_of_three_processes_of_ten_is_no_regression(seed):
 
 @pytest.mark.slow
 def test_the_shipped_models_measured_again_are_the_same_and_a_tenth_slower_is_seen(tmp_path):
-    """12 minutes of a machine that does nothing else. The first report is thrown away: it finds the
-    machine as what ran before has left it."""
-    reports = []
-    for number in range(REPETITIONS + 2):
+    """12 minutes and more of a machine that does nothing else. The first report is thrown away: it
+    finds the machine as what ran before has left it. What was measured in another mood of the
+    machine than the second is measured again, as the command says."""
+    reports: list[dict] = []
+    for number in range(3 * REPETITIONS):
         path = tmp_path / f"{number}.json"
         assert main(["stages", "--threads", "2", "--plates", "1", "--out", str(path)]) == 0
-        reports.append(json.loads(path.read_text()))
-    _, before, *again = reports
+        one = json.loads(path.read_text())
+        if number and (not reports or abs(mood(reports[0], one) - 1) <= MOOD):
+            reports.append(one)
+        if len(reports) == REPETITIONS + 1:
+            break
+    before, *again = reports
+    assert len(again) == REPETITIONS
     assert [verdicts(before, one) for one in again] == [["same"]] * REPETITIONS
     for one in again:
         for case in one["models"][0]["cases"].values():
             case["samples"] = [1.1 * ms for ms in case["samples"]]
     assert [verdicts(before, one) for one in again] == [["slower"]] * REPETITIONS
+
+
+def test_another_mood_of_the_machine_is_told(tmp_path, capsys):
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    for path, content in zip(paths, (report(1), report(102, clock=1.2)), strict=True):
+        path.write_text(json.dumps(content))
+    assert main(["compare", *map(str, paths)]) == 0
+    assert "pace changed by +" in capsys.readouterr().out
+    assert mood(report(1), report(1)) == 1
 
 
 def test_the_ratio_by_hand():

@@ -94,7 +94,7 @@ def cell(value: Mapping[str, Any], figure: str) -> str:
     """A figure with its count and interval: a share in per cent, false detections as a number."""
     if value.get("n") == 0 or value["value"] is None:
         return "-"
-    style = ".3f" if figure.endswith("_per_picture") else ".1%"
+    style = ".3f" if figure.endswith(("_per_picture", "_beyond_list")) else ".1%"
     text = format(value["value"], style)
     if "k" in value:
         text = f"{value['k']}/{value['n']} = {text}"

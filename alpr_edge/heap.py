@@ -15,8 +15,7 @@ def keep_freed() -> bool:
     """Have glibc keep what is freed, where nobody told it otherwise by its environment variables;
     whether it does.
 
-    Else each picture's memory goes back to the system and comes back page by page, cleared: 5 of
-    11 ms that a full-HD JPEG takes to be read.
+    Else each picture's memory goes back to the system and comes back page by page, cleared.
     """
     told = [name for name in os.environ if name.startswith(("MALLOC_", "GLIBC_TUNABLES"))]
     if told or os.name != "posix":

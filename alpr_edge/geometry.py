@@ -46,19 +46,38 @@ class Letterbox:
 def letterbox(image: Image, height: int, width: int) -> tuple[Image, Letterbox]:
     """Scale ``image`` (H, W, 3) to fit (height, width), aspect kept, the rest grey.
 
+    It is halved by averaging while it stays large enough, then scaled linearly: so nothing aliases,
+    and OpenCV averages fast by two only.
+
     Returns the (height, width, 3) uint8 picture and the mapping between the two.
     """
-    source_height, source_width = image.shape[:2]
-    scale = min(height / source_height, width / source_width)
-    new_width = min(width, max(1, round(source_width * scale)))
-    new_height = min(height, max(1, round(source_height * scale)))
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    new_height, new_width, halvings = fit(image.shape[0], image.shape[1], height, width)
     canvas = np.empty((height, width, 3), np.uint8)
     canvas[new_height:] = canvas[:, new_width:] = PAD_VALUE
     covered = canvas[:new_height, :new_width]  # OpenCV writes into it: no second copy
-    cv2.resize(image, (new_width, new_height), dst=covered, interpolation=interpolation)
-    mapping = Letterbox(scale_x=new_width / source_width, scale_y=new_height / source_height)
-    return canvas, mapping
+    for _ in range(halvings):
+        image = _halved(image)
+    cv2.resize(image, (new_width, new_height), dst=covered, interpolation=cv2.INTER_LINEAR)
+    seen_height, seen_width = (side << halvings for side in image.shape[:2])
+    return canvas, Letterbox(scale_x=new_width / seen_width, scale_y=new_height / seen_height)
+
+
+def fit(source_height: int, source_width: int, height: int, width: int) -> tuple[int, int, int]:
+    """How a picture fills a frame of (height, width): its height and width there, and how many
+    times it is halved on the way."""
+    scale = min(height / source_height, width / source_width)
+    new_height = min(height, max(1, round(source_height * scale)))
+    new_width = min(width, max(1, round(source_width * scale)))
+    ratio = min(source_height // new_height, source_width // new_width)
+    return new_height, new_width, max(1, ratio).bit_length() - 1
+
+
+def _halved(image: Image) -> Image:
+    """(H, W, 3) to (H // 2, W // 2, 3), each pixel the average of four. Of an odd side the last
+    pixel is left out: OpenCV would average by 2.002, twenty times as slowly."""
+    height, width = image.shape[0] // 2, image.shape[1] // 2
+    even = image[: 2 * height, : 2 * width]
+    return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def farther(frame: Image, mapping: Letterbox) -> tuple[Image, Letterbox]:

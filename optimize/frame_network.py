@@ -26,6 +26,8 @@ from alpr_edge.manifest import DetectorDecode
 SAMPLES = 2
 """S: a large plate is averaged over at most this many samples a side of an output pixel."""
 _TINY = 1e-6
+_HALF = 0.501
+"""Halves are rounded up whatever the order in which an engine has added their parts."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,14 +76,13 @@ class Letterbox(nn.Module):
     def __init__(self, frame: tuple[int, int], size: tuple[int, int]) -> None:
         super().__init__()
         _, self.mapping = geometry.letterbox(np.zeros((*frame, 3), np.uint8), *size)
-        scaled = round(frame[0] * self.mapping.scale_y), round(frame[1] * self.mapping.scale_x)
+        *scaled, halvings = geometry.fit(*frame, *size)
         self.margin = size[0] - scaled[0], size[1] - scaled[1]
-        average = scaled[0] < frame[0] or scaled[1] < frame[1]
         for name, weights, old, new in (
             ("rows", "row_weights", frame[0], scaled[0]),
             ("columns", "column_weights", frame[1], scaled[1]),
         ):
-            indices, shares = taps(old, new, average=average)
+            indices, shares = taps(old, new, halvings)
             self.register_buffer(name, torch.from_numpy(indices), persistent=False)
             self.register_buffer(weights, torch.from_numpy(shares), persistent=False)
 
@@ -96,30 +97,22 @@ class Letterbox(nn.Module):
             for index, share in zip(self.columns, self.column_weights, strict=True)
         )
         below, right = self.margin
-        whole = (x + 0.5).floor()  # halves up, as OpenCV averages whole numbers of pixels
+        whole = (x + _HALF).floor()  # as OpenCV averages whole numbers of pixels
         return functional.pad(whole, (0, 0, 0, right, 0, below), value=PAD_VALUE)
 
 
-def taps(
-    old: int, new: int, *, average: bool
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """How ``old`` pixels in a row become ``new``: pixel i is the sum over t of ``weights[t, i]``
-    times the old pixel ``indices[t, i]``, both (taps, new).
-
-    ``average`` weighs by the share covered (OpenCV's INTER_AREA), else the nearest two linearly.
-    """
-    factor = old / new
-    pixels, out = np.arange(old), np.arange(new)[:, None]
-    if average:
-        begin, end = np.maximum(pixels, out * factor), np.minimum(pixels + 1, (out + 1) * factor)
-        matrix = np.clip(end - begin, 0, None) / factor
-    else:
-        centres = np.clip((out + 0.5) * factor - 0.5, 0, old - 1)
-        matrix = np.clip(1 - np.abs(pixels - centres), 0, None)
+def taps(old: int, new: int, halvings: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """How ``old`` pixels in a row become ``new``, halved by averaging and then scaled linearly:
+    pixel i is the sum over t of ``weights[t, i]`` times the old pixel ``indices[t, i]``, both
+    (taps, new)."""
+    size, share = old >> halvings, 1 << halvings
+    centres = np.clip((np.arange(new)[:, None] + 0.5) * size / new - 0.5, 0, size - 1)
+    matrix = np.clip(1 - np.abs(np.arange(size) - centres), 0, None)
     matrix[matrix < _TINY] = 0
+    matrix = np.repeat(matrix, share, axis=1) / share
     first = (matrix > 0).argmax(axis=1)
     count = int(((matrix > 0).cumsum(axis=1).argmax(axis=1) - first).max()) + 1
-    indices = np.minimum(first, old - count) + np.arange(count)[:, None]
+    indices = np.minimum(first, matrix.shape[1] - count) + np.arange(count)[:, None]
     weights = np.take_along_axis(matrix, indices.T, axis=1).T
     return indices, np.ascontiguousarray(weights, np.float32)
 

@@ -85,7 +85,7 @@ def test_a_small_picture_without_a_plate_is_looked_at_again(detector):
 
 
 def test_a_wide_picture_without_a_plate_is_looked_at_again(detector):
-    picture = np.zeros((300, 960, 3), np.uint8)
+    picture = np.zeros((320, 960, 3), np.uint8)
     boxes, looks = detector(picture, outputs(), outputs((25, 17, 71, 30)))
     assert boxes == [(20, 20, 940, 280)] and looks == 2
 

@@ -155,21 +155,41 @@ def test_a_detector_with_its_own_predict_is_run_by_that(frame):
     assert ALPR(detector=Own(), reader=Fixed(0)).predict(frame) == []
 
 
-@pytest.mark.parametrize("shape", [
-    (128, 192, 3), (100, 400, 3), (400, 100, 3), (64, 96, 3), (7, 5, 3), (1, 500, 3), (90, 97, 3),
+@pytest.mark.parametrize(("shape", "halvings"), [
+    ((128, 192, 3), 1), ((129, 193, 3), 1), ((100, 400, 3), 2), ((400, 100, 3), 2),
+    ((192, 288, 3), 1), ((64, 96, 3), 0), ((127, 191, 3), 0), ((7, 5, 3), 0), ((1, 500, 3), 0),
 ])
-def test_a_letterbox_is_the_resized_picture_and_grey(shape):
-    image = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
-    framed, mapping = letterbox(image[:, ::-1], 64, 96)  # a picture with steps of its own
-    height, width = round(shape[0] * mapping.scale_y), round(shape[1] * mapping.scale_x)
-    shrinks = min(64 / shape[0], 96 / shape[1]) < 1
-    resized = cv2.resize(
-        np.ascontiguousarray(image[:, ::-1]), (width, height),
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+def test_a_letterbox_is_the_resized_picture_and_grey(shape, halvings):
+    image = np.random.default_rng(1).integers(0, 256, shape, np.uint8)[:, ::-1]  # its own steps
+    framed, mapping = letterbox(image, 64, 96)
+    for _ in range(halvings):
+        rows, columns = (side // 2 for side in image.shape[:2])
+        blocks = image[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2, 3)
+        image = ((blocks.sum((1, 3), np.uint16) + 2) // 4).astype(np.uint8)
+    height, width = (
+        round((side << halvings) * scale)
+        for side, scale in zip(image.shape, (mapping.scale_y, mapping.scale_x), strict=False)
     )
+    resized = cv2.resize(np.ascontiguousarray(image), (width, height))
     np.testing.assert_array_equal(framed[:height, :width], resized)
     assert (framed[height:] == PAD_VALUE).all() and (framed[:, width:] == PAD_VALUE).all()
     assert height == 64 or width == 96
+
+
+@pytest.mark.parametrize("size", [(1080, 1920), (1163, 721), (719, 1279), (480, 640), (200, 310)])
+def test_a_letterbox_maps_a_point_where_it_is_seen(size):
+    """A dark blot's centre, also where odd sides lose their last pixel."""
+    height, width = size
+    wanted = np.array([0.8 * width, 0.7 * height])
+    y, x = np.mgrid[:height, :width] + 0.5
+    blot = np.exp(-((x - wanted[0]) ** 2 + (y - wanted[1]) ** 2) / (2 * (height / 40) ** 2))
+    image = np.repeat((255 - 255 * blot).astype(np.uint8)[..., None], 3, axis=2)
+    framed, mapping = letterbox(image, 384, 640)
+    x, y = np.round(mapping.forward(wanted)).astype(int)
+    dark = 255.0 - framed[y - 40 : y + 40, x - 40 : x + 40, 0]
+    rows, columns = np.mgrid[y - 40 : y + 40, x - 40 : x + 40] + 0.5
+    seen = np.array([(dark * columns).sum(), (dark * rows).sum()]) / dark.sum()
+    assert np.abs(mapping.inverse(seen) - wanted).max() < 0.1 * height / 384
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64, list, tuple])

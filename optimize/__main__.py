@@ -61,7 +61,7 @@ def _add_judging(command: Command) -> None:
     select = command("select", "the fastest variants that lost little enough: OUT/pick")
     options.add_targets(select)
     options.add_max_drop(select)
-    command("table", "write the tables of docs/optimize.md from docs/results/optimize.json")
+    command("table", "write the tables of docs/optimize.md from docs/results/optimize*.json")
     compare = command("compare", "share of equal decoded results, as JSON")
     for name in ("parent", "child"):
         compare.add_argument(name, type=Path)
@@ -81,7 +81,7 @@ def _compare(given: argparse.Namespace) -> None:
 def _table(given: argparse.Namespace) -> None:
     from optimize.tables import write_document
 
-    print(f"{write_document().name} has the tables of docs/results/optimize.json")
+    print(f"{write_document().name} has the tables of docs/results/optimize*.json")
 
 
 _OTHERS = {

@@ -16,8 +16,9 @@ from optimize.steps import TASKS, read_json
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "optimize.md"
-COMMITTED = ROOT / "docs" / "results" / "optimize.json"
-BLOCK = "variants"
+RESULTS = ROOT / "docs" / "results"
+BLOCKS = {"variants": RESULTS / "optimize.json", "shipped": RESULTS / "optimize-shipped.json"}
+"""The generated parts of the document and the report of each."""
 NOTHING = "Not measured yet."
 _TARGETS = (*isa.CAPS, isa.NATIVE)
 """The order of the columns; the first target with accuracies is what the rest is told at."""
@@ -136,12 +137,14 @@ def _pick(pick: Mapping[str, Any]) -> str:
 
 
 def document(text: str) -> str:
-    """docs/optimize.md with the tables of the committed report.
+    """docs/optimize.md with the tables of the committed reports.
 
     Raises:
         DataError: its markers are missing.
     """
-    return markdown.replace_block(text, BLOCK, tables(read_json(COMMITTED)))
+    for block, committed in BLOCKS.items():
+        text = markdown.replace_block(text, block, tables(read_json(committed)))
+    return text
 
 
 def write_document() -> Path:

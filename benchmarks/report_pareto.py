@@ -52,12 +52,13 @@ def front(points: Sequence[Point]) -> list[Point]:
     return best
 
 
-def variants(report: Report) -> list[Panel]:
-    """One panel a network and target of ``optimize``'s report: all variants of known accuracy."""
-    return [panel for entry in report["measured"] for panel in _variants(entry, report)]
+def variants(name: str, report: Report) -> list[Panel]:
+    """One panel a network and target of ``optimize``'s report ``name``: all variants of known
+    accuracy."""
+    return [panel for entry in report["measured"] for panel in _variants(name, entry, report)]
 
 
-def _variants(entry: Report, report: Report) -> Iterator[Panel]:
+def _variants(name: str, entry: Report, report: Report) -> Iterator[Panel]:
     picked = {pick["variant"] for pick in report["picks"]
               if (pick["task"], pick["target"]) == (entry["task"], entry["target"])}
     points = tuple(
@@ -68,7 +69,7 @@ def _variants(entry: Report, report: Report) -> Iterator[Panel]:
     if points:
         count = next(variant["rate"]["n"] for variant in entry["variants"] if variant["rate"])
         yield Panel(
-            name=f"optimize-{entry['task']}-{entry['target']}",
+            name=f"{name}-{entry['task']}-{entry['target']}",
             title=f"{entry['task']} at {entry['target']}, {entry['threads']} threads, "
                   f"{entry['runs']} runs, {entry['cpu']}"
                   + ", NOISY" * bool(noise({"measured": [entry]})),

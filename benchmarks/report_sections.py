@@ -148,8 +148,8 @@ def _pipelines(reports: Reports) -> list[Panel]:
 
 
 def _variants(reports: Reports) -> list[Panel]:
-    found = of_kind(reports, "optimize").values()
-    return [panel for report in found for panel in report_pareto.variants(report)]
+    found = of_kind(reports, "optimize").items()
+    return [panel for item in found for panel in report_pareto.variants(*item)]
 
 
 def _pareto(reports: Reports, pictures: str) -> list[str]:

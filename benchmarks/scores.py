@@ -196,8 +196,8 @@ def _close_ups(crops: Sequence[Sample], answers: Answers) -> Figures:
     shown, surest = [], []
     for index, (text, plates) in enumerate(zip(texts_of(crops), answers.close_ups, strict=True)):
         shown.append(text in [plate.text for plate in answers.sure(plates)])
-        readings = [(plate.confidence, plate.text) for plate in plates]
-        readings.append((answers.confidences[index], answers.texts[index]))
+        whole = answers.confidences[index], answers.texts[index]  # first, as in ALPR: it wins a tie
+        readings = [whole, *((plate.confidence, plate.text) for plate in plates)]
         surest.append(max(readings, key=lambda reading: reading[0])[1] == text)
     groups = crop_groups(crops)
     return {

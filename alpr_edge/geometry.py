@@ -74,7 +74,7 @@ def fit(source_height: int, source_width: int, height: int, width: int) -> tuple
 
 def _halved(image: Image) -> Image:
     """(H, W, 3) to (H // 2, W // 2, 3), each pixel the average of four. Of an odd side the last
-    pixel is left out: OpenCV would average by 2.002, twenty times as slowly."""
+    pixel is left out: OpenCV would average by a little more than two, much more slowly."""
     height, width = image.shape[0] // 2, image.shape[1] // 2
     even = image[: 2 * height, : 2 * width]
     return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -10,7 +10,7 @@ import tiny
 
 from alpr_edge import ALPR, Detection, ImageError, ModelError, Plate, Reading, UsageError
 from alpr_edge import manifest as manifests
-from alpr_edge.decode import box_iou, nms
+from alpr_edge.decode import box_iou, nms, select
 from alpr_edge.detector import PlateDetector, StagedDetector, WholePicture
 from alpr_edge.geometry import (
     PAD_VALUE,
@@ -222,6 +222,19 @@ def test_suppression_keeps_what_no_better_kept_box_overlaps():
         if all(box_iou(boxes[index], boxes[other]).item() <= 0.3 for other in kept):
             kept.append(index)
     assert nms(boxes, scores, 0.3).tolist() == kept and 1 < len(kept) < 60
+
+
+def test_doubles_vote_on_where_a_plate_is():
+    boxes = np.float32([[0, 0, 40, 20], [100, 0, 140, 20], [300, 9, 300, 9], [4, 0, 44, 20]])
+    corners = np.stack([box_quad(tuple(box.tolist())) for box in boxes])
+    scores = np.float32([0.8, 0.6, 0.5, 0.4])
+    found, quads, sure = select(scores, boxes, corners, min_score=0.3, iou=0.5)
+    np.testing.assert_allclose(sure, [0.8, 0.6, 0.5])
+    np.testing.assert_allclose(found[0], [0.8, 0, 40.8, 20], atol=1e-5)  # 4 : 1 of the votes
+    np.testing.assert_allclose(found[1:], boxes[1:3])
+    np.testing.assert_allclose(quads, np.stack([box_quad(tuple(b.tolist())) for b in found]))
+    nothing = select(scores, boxes, corners, min_score=0.9, iou=0.5)
+    assert [part.shape for part in nothing] == [(0, 4), (0, 4, 2), (0,)]
 
 
 def test_no_plate_reads_nothing(frame):

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from alpr_edge.types import Floats, Image
 
+FROM_THE_SIDE = 0.25
+"""Share of the views whose plates' corners are known that look at them from the side."""
 MIRRORED = [1, 0, 3, 2]
 """Where TL TR BR BL of a mirrored plate stood before."""
 
@@ -99,7 +101,8 @@ class View:
 def _turn(rng: np.random.Generator, turnable: bool) -> NDArray[np.float64]:
     """Rotation, shear, aspect and a little perspective round the origin, in units of the side.
 
-    Boxes without corners only allow what keeps an upright box tight.
+    Some views are from the side: narrower, with edges that were level now sloping. Boxes without
+    corners only allow what keeps an upright box tight.
     """
     angle = np.clip(rng.normal(0, 1.0), -2, 2)
     if turnable:
@@ -109,9 +112,12 @@ def _turn(rng: np.random.Generator, turnable: bool) -> NDArray[np.float64]:
     shear = np.eye(2)
     if turnable:
         shear[0, 1], shear[1, 0] = rng.normal(0, (0.06, 0.04))
-    aspect = np.exp(rng.normal(0, 0.08))
+    stretch = np.exp(rng.normal(0, 0.08) * np.array([1, -1]))
+    if turnable and rng.random() < FROM_THE_SIDE:
+        stretch[0] *= rng.uniform(0.5, 1.0)
+        shear[1, 0] = rng.uniform(-0.45, 0.45)
     matrix = np.eye(3)
-    matrix[:2, :2] = rotation @ shear @ np.diag([aspect, 1 / aspect])
+    matrix[:2, :2] = rotation @ shear @ np.diag(stretch)
     if turnable:
         matrix[2, :2] = np.clip(rng.normal(0, 0.08, 2), -0.2, 0.2)
     return matrix

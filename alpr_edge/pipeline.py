@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alpr_edge import alphabet, geometry
+from alpr_edge import alphabet, geometry, rereading
 from alpr_edge.detector import PlateDetector, StagedDetector, WholePicture
 from alpr_edge.draw import draw_plates
 from alpr_edge.engine import Engine
@@ -24,7 +24,7 @@ from alpr_edge.picks import Precision
 from alpr_edge.reader import PlateReader
 from alpr_edge.stages import Stage
 from alpr_edge.tuning import Chooser
-from alpr_edge.types import Detection, DetectorLike, Image, Plate, ReaderLike, Reading
+from alpr_edge.types import Detection, DetectorLike, Image, Plate, Quad, ReaderLike, Reading
 
 Picture = Image | str | os.PathLike[str]
 
@@ -63,6 +63,8 @@ class ALPR:
         min_detection: detections less certain are left out; None takes the model's own threshold.
         cut_outs: the pictures are plate cut-outs, of one plate each. It is read in the whole
             picture and wherever the detector finds it; the most certain reading is the answer.
+        reread: plates whose text is uncertain are read again with other outlines
+            (:mod:`alpr_edge.rereading`); not by a reader of your own.
 
     Without ``models``, ``threads`` and ``precision`` it follows what ``alpr-edge tune`` stored on
     this device (:mod:`alpr_edge.tuning`); where that no longer fits, it warns ``StaleTuning`` and
@@ -87,6 +89,7 @@ class ALPR:
         min_confidence: float | None = None,
         min_detection: float | None = None,
         cut_outs: bool = False,
+        reread: bool = True,
     ) -> None:
         for name, value in (("min_confidence", min_confidence), ("min_detection", min_detection)):
             if value is not None and not 0 <= value <= 1:
@@ -101,6 +104,7 @@ class ALPR:
         self.min_confidence = min_confidence
         self.min_detection = min_detection or 0.0
         self.cut_outs = cut_outs
+        self.reread = reread
         self._stage()
 
     def _stage(self) -> None:
@@ -149,16 +153,32 @@ class ALPR:
         if self.cut_outs:
             detections = [*WholePicture().predict(image), *detections]
         watch.lap(Stage.POSTPROCESS)
-        crops = rectify_all(image, detections)
-        watch.lap(Stage.RECTIFY)
-        logits = self._read.infer(crops)
-        watch.lap(Stage.READ)
-        plates = as_plates(detections, self._read.decode(logits), crops)
+        outlines = [detection.corners for detection in detections]
+        readings, crops = self._readings(image, outlines, watch)
+        if self.reread and isinstance(self._read, PlateReader):
+            again = rereading.uncertain(readings)
+            if again:
+                outlines = [o for index in again for o in rereading.outlines(outlines[index])]
+                more, _ = self._readings(image, outlines, watch)
+                readings = rereading.settled(readings, again, more)
+        plates = as_plates(detections, readings, crops)
         if self.cut_outs:
             plates = [max(plates, key=lambda plate: plate.confidence)]
         plates = [plate for plate in plates if plate.confidence >= self.min_confidence]
         watch.lap(Stage.TEXT)
         return Result(plates=tuple(plates), read=len(detections), ms=watch.stop(), image=image)
+
+    def _readings(
+        self, image: Image, outlines: Sequence[Quad], watch: _Stopwatch
+    ) -> tuple[list[Reading], NDArray[np.uint8]]:
+        """What is read inside the outlines, and the upright plates."""
+        crops = rectify_all(image, outlines)
+        watch.lap(Stage.RECTIFY)
+        outputs = self._read.infer(crops)
+        watch.lap(Stage.READ)
+        readings = self._read.decode(outputs)
+        watch.lap(Stage.TEXT)
+        return readings, crops
 
     @staticmethod
     def draw(frame: Image, plates: Sequence[Plate]) -> Image:
@@ -178,13 +198,11 @@ def _reader(chooser: Chooser, load: Callable[..., Engine]) -> PlateReader:
     return PlateReader(setting.folder, threads=setting.threads, load=load)
 
 
-def rectify_all(image: Image, detections: Sequence[Detection]) -> NDArray[np.uint8]:
-    """The upright plates of ``detections``: (N, 48, 192, 3) uint8 BGR."""
-    plates = np.empty(
-        (len(detections), geometry.PLATE_HEIGHT, geometry.PLATE_WIDTH, 3), np.uint8
-    )
-    for plate, detection in zip(plates, detections, strict=True):
-        plate[:] = geometry.rectify(image, detection.corners)
+def rectify_all(image: Image, outlines: Sequence[Quad]) -> NDArray[np.uint8]:
+    """The upright plates inside ``outlines``: (N, 48, 192, 3) uint8 BGR."""
+    plates = np.empty((len(outlines), geometry.PLATE_HEIGHT, geometry.PLATE_WIDTH, 3), np.uint8)
+    for plate, corners in zip(plates, outlines, strict=True):
+        plate[:] = geometry.rectify(image, corners)
     return plates
 
 
@@ -220,7 +238,7 @@ def _plate(detection: Detection, reading: Reading, crop: Image) -> Plate:
 
 
 class _Stopwatch:
-    """Milliseconds between laps, by ``time.perf_counter_ns``."""
+    """Milliseconds between laps, by ``time.perf_counter_ns``; a stage's laps add up."""
 
     def __init__(self) -> None:
         self._begin = self._last = time.perf_counter_ns()
@@ -228,7 +246,7 @@ class _Stopwatch:
 
     def lap(self, stage: Stage) -> None:
         now = time.perf_counter_ns()
-        self._ms[stage] = (now - self._last) / 1e6
+        self._ms[stage] = self._ms.get(stage, 0.0) + (now - self._last) / 1e6
         self._last = now
 
     def stop(self) -> dict[Stage, float]:

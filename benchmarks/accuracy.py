@@ -3,9 +3,10 @@
     python -m benchmarks accuracy --data DATA --split val --isa avx2 --models FP32 INT8 --out A.json
     python -m benchmarks accuracy --data DATA --corrupt rotate:strong
 
-Frames go through the whole pipeline, plate cut-outs through the reader. A figure is measured only
-where its annotations allow it: IoU 0.7 and corner error on CCPD and rendered pictures, false
-detections and precision where every visible plate is annotated. See :mod:`alpr_edge.metrics`.
+Frames go through the whole pipeline, plate cut-outs are one plate each, as large as the picture. A
+figure is measured only where its annotations allow it: IoU 0.7 and corner error on CCPD and
+rendered pictures, false detections and precision where every visible plate is annotated. See
+:mod:`alpr_edge.metrics`.
 """
 
 from __future__ import annotations
@@ -17,15 +18,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from alpr_edge import __version__, geometry
+from alpr_edge import __version__
 from alpr_edge.alphabet import fits
 from alpr_edge.data import Sample, Split, read
 from alpr_edge.data.unannotated import read_unannotated
-from alpr_edge.detector import PlateDetector
+from alpr_edge.detector import PlateDetector, WholePicture
 from alpr_edge.errors import DataError, ExitCode, OutputError, UsageError
 from alpr_edge.images import load_image
 from alpr_edge.manifest import Manifest, digest
@@ -42,8 +42,6 @@ from benchmarks.models import folder_name
 from benchmarks.scores import Answers, crop_groups, figures, texts_of
 
 SCHEMA = 1
-BATCH = 8
-"""Cut-outs read at a time."""
 
 
 def load(data: Path, split: str, limit: int | None) -> tuple[list[Sample], list[Sample]]:
@@ -74,8 +72,12 @@ def answer(
     advance: Callable[[int], None] = lambda done: None, corruption: Corruption | None = None,
     close_ups: bool = False,
 ) -> list[Answers]:
-    """Give every picture, corrupted or not, to every model; each picture is loaded once.
-    ``close_ups``: the cut-outs also to the whole pipeline, as pictures like any other."""
+    """Give every picture, corrupted or not, to every model; each picture is loaded once. Cut-outs
+    are one plate each, as large as the picture; ``close_ups``: to the whole pipeline too, as
+    pictures like any other."""
+    plain = [
+        ALPR(detector=WholePicture(), reader=model.reader, min_confidence=0.0) for model in models
+    ]
     answers = [
         Answers(plates=[], texts=[], confidences=[], least=_least(model)) for model in models
     ]
@@ -84,16 +86,15 @@ def answer(
         for model, given in zip(models, answers, strict=True):
             given.plates.append(model.predict(image))
         advance(1)
-    for start in range(0, len(crops), BATCH):
-        images = [_picture(sample, corruption) for sample in crops[start : start + BATCH]]
-        batch = np.stack([geometry.rectify(image, geometry.whole(image)) for image in images])
-        for model, given in zip(models, answers, strict=True):
-            readings = model.reader.predict(batch)
-            given.texts.extend(reading.text for reading in readings)
-            given.confidences.extend(reading.confidence for reading in readings)
+    for sample in crops:
+        image = _picture(sample, corruption)
+        for model, reads, given in zip(models, plain, answers, strict=True):
+            [plate] = reads.predict(image)
+            given.texts.append(plate.text)
+            given.confidences.append(plate.confidence)
             if close_ups:
-                given.close_ups.extend(model.predict(image) for image in images)
-        advance(len(batch))
+                given.close_ups.append(model.predict(image))
+        advance(1)
     return answers
 
 

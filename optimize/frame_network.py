@@ -145,7 +145,9 @@ class Find(nn.Module):
         inside = (torch.minimum(high, self.limits) > (low / self.scale).clamp(min=0)).all(dim=1)
         possible = inside & (scores >= self.facts.score_threshold)
         chosen, best = greedy(boxes, scores * possible, self.count, self.facts.nms_iou)
-        quads = corners.index_select(0, chosen) / self.scale
+        sure = scores * (scores >= self.facts.score_threshold)
+        votes = voting(chosen, boxes, sure, self.facts.nms_iou)
+        quads = (votes @ corners.flatten(1)).unflatten(1, (4, 2)) / self.scale
         return torch.where(best[:, None, None] > 0, quads, self.whole), best
 
 
@@ -166,12 +168,21 @@ def greedy(boxes: Tensor, scores: Tensor, count: int, iou: float) -> tuple[Tenso
     return torch.cat(chosen), torch.cat(best)
 
 
+def voting(chosen: Tensor, boxes: Tensor, scores: Tensor, iou: float) -> Tensor:
+    """The votes (K, N) of boxes (N, 4) with scores (N,) on where the ``chosen`` (K,) are, as in
+    :func:`alpr_edge.decode.select`: those of itself and of its doubles, 1 together."""
+    doubles = box_iou(boxes.index_select(0, chosen)[:, None], boxes) > iou
+    doubles = doubles | (chosen[:, None] == torch.arange(len(boxes)))
+    votes = scores.square() * doubles
+    return votes / votes.sum(dim=1, keepdim=True).clamp(min=_TINY)
+
+
 def box_iou(box: Tensor, boxes: Tensor) -> Tensor:
-    """Intersection over union of one box (1, 4) with every other (N, 4): (N,)."""
-    low = torch.maximum(box[:, :2], boxes[:, :2])
-    high = torch.minimum(box[:, 2:], boxes[:, 2:])
-    intersection = (high - low).clamp(min=0).prod(dim=1)
-    areas = [(b[:, 2:] - b[:, :2]).clamp(min=0).prod(dim=1) for b in (box, boxes)]
+    """Intersection over union of boxes (..., 4) with boxes (N, 4): (..., N)."""
+    low = torch.maximum(box[..., :2], boxes[..., :2])
+    high = torch.minimum(box[..., 2:], boxes[..., 2:])
+    intersection = (high - low).clamp(min=0).prod(dim=-1)
+    areas = [(b[..., 2:] - b[..., :2]).clamp(min=0).prod(dim=-1) for b in (box, boxes)]
     return intersection / (areas[0] + areas[1] - intersection).clamp(min=_TINY)
 
 

@@ -67,9 +67,11 @@ class Same:
 
 
 def looking_once(models: Path, threads: int | None = None) -> ALPR:
-    """The two stages of a models folder, all plates told; the detector looks once, as the graph."""
+    """The two stages of a models folder, all plates told; each looks once, as the graph does."""
     detector = PlateDetector(models / "detector", threads=threads, second_look=False)
-    return ALPR(models=models, detector=detector, threads=threads, min_confidence=0)
+    return ALPR(
+        models=models, detector=detector, threads=threads, min_confidence=0, reread=False
+    )
 
 
 def compare_plates(graph: Engine, alpr: ALPR, frames: Sequence[Sample]) -> Same:

@@ -293,7 +293,9 @@ def test_wrong_options(arguments, error):
 
 
 def test_command_prints_tables_and_writes_json(data, good, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(accuracy, "ALPR", lambda models, min_confidence: good)
+    monkeypatch.setattr(
+        accuracy, "ALPR", lambda models=None, **options: good if models else ALPR(**options)
+    )
     monkeypatch.setattr(isa, "respawn", lambda name, arguments: None)
     monkeypatch.setattr(isa, "verify_isa", lambda name: "Intel AVX2")
     out = tmp_path / "report.json"

@@ -165,7 +165,7 @@ def run(contestant: Contestant, frame: Image, plate: Detection) -> dict[Stage, f
     framed = lap(contestant.detector.letterbox(frame))
     outputs = lap(contestant.detector.infer(framed))
     lap(contestant.detector.postprocess(outputs, framed))
-    crops = lap(rectify_all(frame, [plate]))
+    crops = lap(rectify_all(frame, [plate.corners]))
     raw = lap(contestant.reader.infer(crops))
     lap(contestant.reader.decode(raw))
     return {stage: (end - begin) / 1e6

@@ -55,6 +55,7 @@ class Desk:
         alpr = ALPR(
             detector=detector, reader=self._alpr.reader, min_confidence=0.0,
             min_detection=self._alpr.min_detection,
+            reread=False,  # the next frame shows the plate again
         )
         return alpr, detector
 

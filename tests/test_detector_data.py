@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from alpr_edge.data.sample import POLICIES, PlateTruth, policy
 from alpr_edge.errors import DataError
+from alpr_edge.geometry import box_quad
 from training.detector.data import (
     PSEUDO_WEIGHT,
     DataConfig,
@@ -113,6 +114,18 @@ def test_views_of_boxes_without_corners_are_hardly_turned() -> None:
         assert view.matrix[2].tolist() == [0, 0, 1]
         tilt = np.arctan2(view.matrix[1, 0], view.matrix[0, 0])
         assert abs(np.rad2deg(tilt)) < 3
+
+
+def test_some_views_of_known_corners_are_from_the_side() -> None:
+    rng, plate = np.random.default_rng(0), exact(box_quad((40, 30, 100, 50)))
+    angles = []
+    for _ in range(200):
+        view = random_view(rng, plate, (120, 160), (160, 160))
+        top_left, top_right, _, bottom_left = view.move(plate).corners[0]
+        (x1, y1), (x2, y2) = top_right - top_left, bottom_left - top_left
+        angles.append(np.degrees(np.arctan2(y2, x2) - np.arctan2(y1, x1)))
+    leaning = np.abs(np.array(angles) - 90) > 15
+    assert 10 < leaning.sum() < 80 and np.ptp(np.array(angles)[leaning]) > 40  # to both sides
 
 
 def test_crop_clips_drops_and_ignores() -> None:

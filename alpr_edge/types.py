@@ -36,7 +36,8 @@ class Reading:
     """The text on one rectified plate.
 
     ``confidence`` is the probability the reader gives to exactly this text: the product over all
-    slots, the pads included. ``char_confidences`` has one probability a character.
+    slots, the pads included; of a plate that was read again it is less where the readings differ
+    (:mod:`alpr_edge.rereading`). ``char_confidences`` has one probability a character.
     """
 
     text: str

@@ -11,8 +11,8 @@ import numpy as np
 from alpr_edge.geometry import as_quad
 from alpr_edge.types import Quad, Reading
 
-UNCERTAIN = 0.5
-"""Plates read with less confidence are read again."""
+HOPELESS, UNCERTAIN = 0.02, 0.5
+"""Plates read with a confidence between these are read again: below, hardly any has a text."""
 LARGER = (0.03, 0.06)
 """By how much of its width and height a plate's outline is moved out, and in, at each side."""
 LEAN = 0.3
@@ -24,7 +24,7 @@ _DOWN = np.array([[-1], [-1], [1], [1]], np.float64)
 
 def uncertain(readings: Sequence[Reading]) -> list[int]:
     """Indices of the plates to read again."""
-    return [i for i, reading in enumerate(readings) if reading.confidence < UNCERTAIN]
+    return [i for i, reading in enumerate(readings) if HOPELESS <= reading.confidence < UNCERTAIN]
 
 
 def outlines(corners: Quad) -> list[Quad]:

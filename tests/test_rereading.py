@@ -37,6 +37,7 @@ def test_outlines_of_a_point_are_points():
 
 def test_only_uncertain_plates_are_read_again_each_with_its_own():
     first = [read_as("A", 0.9), read_as("B", 0.2), read_as("C", 0.5), read_as("D", 0.1)]
+    assert uncertain([*first, read_as("E", 0.01), read_as("F", 0.02)]) == [1, 3, 5]
     assert uncertain(first) == [1, 3]
     more = [read_as("B2", 0.6), read_as("B", 0.2), read_as("D", 0.1), read_as("D2", 0.05)]
     assert [r.text for r in settled(first, [1, 3], more)] == ["A", "B2", "C", "D"]

@@ -1,4 +1,4 @@
-"""Find plates in a picture: letterbox → graph → decode → suppression of doubles."""
+"""Find plates in a picture: letterbox → graph → decode → suppression of doubles → closer look."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alpr_edge import decode, geometry
+from alpr_edge import closer, decode, geometry
+from alpr_edge import manifest as manifests
 from alpr_edge.engine import Engine
 from alpr_edge.errors import ModelError, UsageError
-from alpr_edge.types import Detection, Image
+from alpr_edge.types import Detection, Floats, Image
 
 CLOSE_UP = 0.5
 """A plate wider than this share of the network's frame may have been cut off: a second look."""
@@ -29,12 +30,22 @@ TOUCHING = 0.05
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Framed:
-    """A picture in the detector's frame: (1, H, W, 3) uint8, with the way back to its pixels."""
+    """A picture (H, W, 3) in the detector's frame (1, h, w, 3), both uint8, with the way back to
+    its pixels."""
 
     frame: Image
     mapping: geometry.Letterbox
-    width: int
-    height: int
+    image: Image
+
+    @property
+    def height(self) -> int:
+        """Of the picture."""
+        return int(self.image.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Of the picture."""
+        return int(self.image.shape[1])
 
 
 class StagedDetector(abc.ABC):
@@ -67,13 +78,14 @@ class PlateDetector(StagedDetector):
     """The shipped detector.
 
     Args:
-        folder: model.xml, model.bin and manifest.json of a detector.
+        folder: model.xml, model.bin and manifest.json of a detector; in its folder ``closer`` those
+            of the network that looks at its plates once more (:mod:`alpr_edge.closer`), if any.
         threads: CPU threads of one inference; None leaves it to OpenVINO.
         load: makes the engine from folder and threads; another one than OpenVINO's computes the
             same outputs with another library.
         min_score: least confidence of a detection; None takes the manifest's.
-        second_look: whether close-ups are looked at again (:meth:`postprocess`); False gives what
-            the graph alone answers.
+        second_look: whether close-ups, and then all plates, are looked at again
+            (:meth:`postprocess`); False gives what the graph alone answers.
 
     Raises:
         ModelError: the model is missing, corrupt or no detector.
@@ -88,21 +100,32 @@ class PlateDetector(StagedDetector):
             raise UsageError(f"min_score is {min_score}; allowed: 0..1")
         self.engine = load(folder, threads=threads)
         facts = self.engine.manifest.detector_decode
-        self.min_score = facts.score_threshold if min_score is None else min_score
         self._iou = facts.nms_iou
         self._second_look = second_look
+        self._sure = facts.score_threshold
+        self.closer: Engine | None = None
+        near = Path(folder) / closer.FOLDER
+        if second_look and (near / manifests.FILENAME).exists():
+            self.closer = load(near, threads=threads)
+            facts = self.closer.manifest.detector_decode
+        self.min_score = facts.score_threshold if min_score is None else min_score
+        self._least = self.min_score
+        if self.closer is None:
+            self._sure = self.min_score
+        else:
+            self._least = min(closer.CANDIDATE, self.min_score)
 
     def twin(self) -> PlateDetector:
         """The same detector for another thread (:meth:`Engine.twin`)."""
         other = copy.copy(self)
         other.engine = self.engine.twin()
+        other.closer = self.closer and self.closer.twin()
         return other
 
     def letterbox(self, image: Image) -> Framed:
         """The picture scaled into the network's frame."""
         frame, mapping = geometry.letterbox(image, *self.engine.size)
-        height, width = image.shape[:2]
-        return Framed(frame=frame[None], mapping=mapping, width=width, height=height)
+        return Framed(frame=frame[None], mapping=mapping, image=image)
 
     def infer(self, framed: Framed) -> dict[str, NDArray[np.float32]]:
         """The graph's outputs, of the K best cells: scores (1, K), boxes (1, K, 4), corners
@@ -117,30 +140,39 @@ class PlateDetector(StagedDetector):
         A plate that fills the picture, as in a cut-out, is larger than the network knows plates and
         has no surroundings. So where a plate is wider than :data:`CLOSE_UP`, and where a picture
         shows none that is smaller than the network's frame or wider than a camera's, the network
-        looks again as from twice as far.
+        looks again as from twice as far. Then the closer look, if there is one, settles where each
+        plate is, and whether it is one.
 
         Raises:
             ModelError: the outputs hold something that is no finite number.
         """
-        found = self._detections(outputs, framed)
-        if not (self._second_look and _is_close_up(found, framed)):
-            return found
-        frame, mapping = geometry.farther(framed.frame[0], framed.mapping)
-        second = dataclasses.replace(framed, frame=frame[None], mapping=mapping)
-        return _merged(found, self._detections(self.infer(second), second), framed.width)
+        candidates = self._detections(outputs, framed, self._least)
+        sure = [one for one in candidates if one.confidence >= self._sure]
+        if self._second_look and _is_close_up(sure, framed):
+            frame, mapping = geometry.farther(framed.frame[0], framed.mapping)
+            second = dataclasses.replace(framed, frame=frame[None], mapping=mapping)
+            again = self._detections(self.infer(second), second, self._sure)
+            candidates = _merged(candidates, again, framed.width)
+        return candidates if self.closer is None else self._looked_at(candidates, framed.image)
+
+    def _looked_at(self, candidates: Sequence[Detection], image: Image) -> list[Detection]:
+        """What the closer look says of the candidates."""
+        assert self.closer is not None
+        found = []
+        for candidate in candidates:
+            seen, mapping = geometry.close_up(image, candidate.box, *self.closer.size)
+            outputs = self.closer.run(seen[None])
+            shown = self._decoded(self.closer, outputs, closer.LEAST)
+            if (looked := closer.looked_at(candidate, mapping, *shown)) is not None:
+                found.append(looked)
+        height, width = image.shape[:2]
+        return closer.settled(found, width, height, min_score=self.min_score, iou=self._iou)
 
     def _detections(
-        self, outputs: dict[str, NDArray[np.float32]], framed: Framed
+        self, outputs: dict[str, NDArray[np.float32]], framed: Framed, least: float
     ) -> list[Detection]:
-        scores = outputs["scores"][0]
-        if not np.isfinite(scores).all():
-            raise ModelError(f"{self.engine.folder}: scores are not finite; get the model anew")
-        boxes, corners, scores = decode.select(
-            scores, outputs["boxes"][0], outputs["corners"][0],
-            min_score=self.min_score, iou=self._iou,
-        )
-        if not (np.isfinite(boxes).all() and np.isfinite(corners).all()):
-            raise ModelError(f"{self.engine.folder}: boxes are not finite; get the model anew")
+        """The plates in the outputs, in the picture's pixels, inside it."""
+        boxes, corners, scores = self._decoded(self.engine, outputs, least)
         boxes = framed.mapping.inverse(boxes.reshape(-1, 2, 2))
         boxes = np.clip(boxes, 0, [framed.width, framed.height])
         return [
@@ -150,6 +182,20 @@ class PlateDetector(StagedDetector):
             )
             if (box[1] > box[0]).all()  # else it lies in the frame's grey margin
         ]
+
+    def _decoded(
+        self, engine: Engine, outputs: dict[str, NDArray[np.float32]], least: float
+    ) -> tuple[Floats, Floats, Floats]:
+        """Boxes (k, 4), corners (k, 4, 2) and scores (k,) of a network, in its frame's pixels."""
+        scores = outputs["scores"][0]
+        if not np.isfinite(scores).all():
+            raise ModelError(f"{engine.folder}: scores are not finite; get the model anew")
+        boxes, corners, scores = decode.select(
+            scores, outputs["boxes"][0], outputs["corners"][0], min_score=least, iou=self._iou
+        )
+        if not (np.isfinite(boxes).all() and np.isfinite(corners).all()):
+            raise ModelError(f"{engine.folder}: boxes are not finite; get the model anew")
+        return boxes, corners, scores
 
 
 def _width(detection: Detection) -> float:

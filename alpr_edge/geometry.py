@@ -16,6 +16,8 @@ PLATE_HEIGHT, PLATE_WIDTH = 48, 192
 """Size of a rectified plate: the reader's input."""
 PAD_VALUE = 114
 """Grey that fills the part of a letterbox the picture does not cover."""
+CLOSE = 0.6, 0.5
+"""Greatest share of a close-up's width and height that the plate in its middle takes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +31,8 @@ class Letterbox:
 
     scale_x: float
     scale_y: float
-    left: int = 0
-    top: int = 0
+    left: float = 0
+    top: float = 0
 
     def forward(self, points: NDArray[np.floating]) -> Floats:
         """Picture pixels (..., 2) to network pixels (..., 2), float32."""
@@ -92,6 +94,38 @@ def farther(frame: Image, mapping: Letterbox) -> tuple[Image, Letterbox]:
         scale_x=mapping.scale_x / 2, scale_y=mapping.scale_y / 2,
         left=left + mapping.left // 2, top=top + mapping.top // 2,
     )
+
+
+def close_up(image: Image, box: Box, height: int, width: int) -> tuple[Image, Letterbox]:
+    """The surroundings of ``box``, scaled so that it fills :data:`CLOSE` of a frame of (height,
+    width) in one direction and no more in the other, its centre in the middle; grey beyond the
+    picture's edge. And the picture's mapping into that."""
+    x1, y1, x2, y2 = box
+    scale = min(CLOSE[0] * width / max(x2 - x1, 1.0), CLOSE[1] * height / max(y2 - y1, 1.0))
+    left, top = width / 2 - scale * (x1 + x2) / 2, height / 2 - scale * (y1 + y2) / 2
+    x, x_end = _seen(left, width, scale, image.shape[1])
+    y, y_end = _seen(top, height, scale, image.shape[0])
+    part, step = image[y:y_end, x:x_end], scale
+    while step <= 0.5 and min(part.shape[:2]) > 1:
+        part, step = _halved(part), 2 * step
+    middle = 0.5 * step - 0.5  # OpenCV's pixel centres are whole numbers
+    matrix = np.array(
+        [[step, 0, left + scale * x + middle], [0, step, top + scale * y + middle]], np.float64
+    )
+    close = cv2.warpAffine(
+        part, matrix, (width, height), flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT, borderValue=(PAD_VALUE,) * 3,
+    )
+    mapping = Letterbox(scale_x=scale, scale_y=scale, left=left, top=top)
+    return np.asarray(close, np.uint8), mapping
+
+
+def _seen(offset: float, side: int, scale: float, limit: int) -> tuple[int, int]:
+    """First pixel and end, at least one pixel within 0..limit, of what a frame's side shows, and a
+    pixel more at either end."""
+    first = min(max(math.floor(-offset / scale) - 1, 0), limit - 1)
+    end = min(max(math.ceil((side - offset) / scale) + 1, first + 1), limit)
+    return first, end
 
 
 def perspective(

@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
 
     add("reader", "train the reader; run again to resume", of.add_reader, of.train_reader)
     add("detector", "train the detector; run again to resume", of.add_detector, of.train_detector)
+    add("closer", "train the detector's closer look", of.add_closer, of.train_closer)
     add("pretrain", "train the reader's encoder to complete masked plates", of.add_run, of.pretrain)
     add("finetune", "teach a reader your own plates, from 200 crops", of.add_finetune, of.finetune)
     add("distill", "let a pruned network learn from its parent", of.add_distill, of.distill)
@@ -36,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     add("pseudo", "texts for plates without one, where readers agree", data.add_agree, data.pseudo)
     add("suspects", "labels likely wrong: readers agree on another", data.add_agree, data.suspects)
     add("missed", "plates nobody annotated in training frames", data.add_missed, data.missed)
+    add("close-ups", "what a detector finds, to make a closer look on",
+        data.add_close_ups, data.close_ups)
     add("csv", "a list of some cut-outs of one set, to fine-tune on", data.add_csv, data.csv)
     add("ablate", "short runs of the reader, one thing changed each", of.add_ablate, of.ablate)
     add("origin", "time of the origin's own design, beside ours", of.add_origin, of.origin)

@@ -135,6 +135,32 @@ def train_detector(options: argparse.Namespace) -> None:
     )
 
 
+def add_closer(command: argparse.ArgumentParser) -> None:
+    """Options of ``closer``."""
+    command.add_argument("--data", type=Path, required=True, help="folder with the pictures")
+    command.add_argument("--run", type=Path, required=True, help="folder of this run")
+    command.add_argument("--start", type=Path, required=True, help="a detector's weights")
+    command.add_argument("--detector", type=Path, required=True, metavar="DIR",
+                         help="model folder of the detector whose finds are looked at")
+    command.add_argument("--minutes", type=float, help="length; else by steps")
+    command.add_argument("--lr", type=positive, help="highest rate (default: the recipe's)")
+    command.add_argument("--places", type=Path, metavar="FILE",
+                         help="what the detector took for plates: a list of training missed")
+    add_missed(command)
+    add_options(command)
+
+
+def train_closer(options: argparse.Namespace) -> None:
+    """Train the detector's closer look."""
+    from training.detector.closer import closer_loop, run
+
+    run(
+        options.data, options.run, with_rate(closer_loop(minutes=options.minutes), options),
+        detector=options.detector, start=options.start, places=options.places,
+        missed=options.missed, options=run_options(options),
+    )
+
+
 def pretrain(options: argparse.Namespace) -> None:
     """Pre-train the reader's encoder."""
     from training.reader.pretrain import pretrain_recipe, run
@@ -253,13 +279,15 @@ def add_publish(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, required=True, help=DATA)
     command.add_argument("--run", type=Path, required=True, help="folder of the run")
     command.add_argument("--to", type=Path, required=True, help=".safetensors to write")
+    command.add_argument("--detector", type=Path, metavar="DIR",
+                         help="of a closer look: model folder of the detector it belongs to")
 
 
 def publish(options: argparse.Namespace) -> None:
     """Publish a run's weights."""
     from training.publish import publish
 
-    print(publish(options.run, options.to, options.data))
+    print(publish(options.run, options.to, options.data, options.detector))
 
 
 def add_ablate(command: argparse.ArgumentParser) -> None:

@@ -108,3 +108,18 @@ def sheet(options: argparse.Namespace) -> None:
     write_sheet(
         options.data, options.out, what=options.what, strength=options.strength, seed=options.seed
     )
+
+
+def add_close_ups(command: argparse.ArgumentParser) -> None:
+    """Options of ``close-ups``."""
+    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--detector", type=Path, required=True, metavar="DIR",
+                         help="model folder of the detector whose finds are looked at")
+    command.add_argument("--out", type=Path, required=True, help="data folder to write")
+
+
+def close_ups(options: argparse.Namespace) -> None:
+    """Write what a detector finds as close-ups."""
+    from training.detector.close_ups import write_close_ups
+
+    print(f"{write_close_ups(options.data, options.detector, options.out)} close-ups")

@@ -71,8 +71,7 @@ class TorchDetector(StagedDetector):
     def letterbox(self, image: Image) -> Framed:
         """The picture scaled into the network's frame."""
         frame, mapping = geometry.letterbox(image, *self.size)
-        height, width = image.shape[:2]
-        return Framed(frame=frame[None], mapping=mapping, width=width, height=height)
+        return Framed(frame=frame[None], mapping=mapping, image=image)
 
     @torch.inference_mode()
     def infer(self, framed: Framed) -> tuple[torch.Tensor, ...]:

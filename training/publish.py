@@ -17,10 +17,12 @@ from torch import nn
 from alpr_edge.alphabet import encode
 from alpr_edge.data import read
 from alpr_edge.data.sample import Split
-from alpr_edge.errors import OutputError
+from alpr_edge.errors import OutputError, UsageError
 from alpr_edge.metrics import sure_threshold
 from alpr_edge.reader import decode_logits
 from training.checkpoint import BEST, load_weights, save_weights
+from training.detector import close_ups
+from training.detector.closer import CLOSER
 from training.detector.evaluate import frames_of, results
 from training.detector.model import Detector
 from training.networks import build
@@ -35,18 +37,25 @@ LOST = 0.01
 
 
 
-def publish(run_dir: Path, target: Path, data: Path) -> dict[str, Any]:
-    """Write ``run_dir``'s best weights to ``target`` with the facts fitted on dev.
+def publish(
+    run_dir: Path, target: Path, data: Path, detector: Path | None = None
+) -> dict[str, Any]:
+    """Write ``run_dir``'s best weights to ``target`` with the facts fitted on dev; those of a
+    closer look on what ``detector``, a model folder, finds there.
 
     Returns those facts.
 
     Raises:
-        ModelError: the run has no weights yet. OutputError: ``target`` cannot be written.
+        ModelError: the run has no weights yet, or there is no intact detector.
+        UsageError: a closer look without a detector. OutputError: ``target`` cannot be written.
     """
     weights = load_weights(run_dir / BEST)
     network = build(weights)
     if isinstance(network, Detector):
-        facts: dict[str, Any] = {"score_threshold": choose_threshold(network, data)}
+        facts: dict[str, Any] = {"score_threshold": (
+            closer_threshold(network, data, detector)
+            if weights.notes.get("variant") == CLOSER else choose_threshold(network, data)
+        )}
     else:
         facts = fit_confidence(network, evaluation_plates(data, Split.DEV))
     facts["trained_on"] = weights.notes.get("trained_on") or training_sets(weights.task, data)
@@ -91,3 +100,15 @@ def fit_confidence(model: nn.Module, items: list[Plate]) -> dict[str, float]:
 def choose_threshold(model: nn.Module, data: Path) -> float:
     """:func:`alpr_edge.metrics.sure_threshold` on the dev frames."""
     return sure_threshold(results(model, frames_of(data, Split.DEV)))
+
+
+def closer_threshold(model: nn.Module, data: Path, detector: Path | None) -> float:
+    """The same after the closer look at what the detector finds.
+
+    Raises:
+        UsageError: there is no detector. ModelError: it is not intact.
+    """
+    if detector is None:
+        raise UsageError("a closer look is judged by what a detector finds; add --detector DIR")
+    dev = close_ups.candidates_of(close_ups.finder(detector), frames_of(data, Split.DEV))
+    return sure_threshold(close_ups.results(model, dev))

@@ -141,6 +141,16 @@ def random_view(
         centre = (box[:2] + box[2:]) / 2 * scale
         room = np.minimum(0.15 * size + (box[2:] - box[:2]) * scale / 2, size / 2)
         offset = np.clip(offset, room - centre, size - room - centre)
+    return turned_view(rng, plates, scale, offset, target)
+
+
+def turned_view(
+    rng: np.random.Generator, plates: Plates, scale: float, offset: NDArray[np.floating],
+    target: tuple[int, int],
+) -> View:
+    """A view of ``scale`` and ``offset`` (x, y) in a picture of (height, width) pixels, turned and
+    sheared a little at random round the picture's middle."""
+    size = np.array(target[::-1], np.float64)
     place = np.array([[scale, 0, offset[0]], [0, scale, offset[1]], [0, 0, 1]])
     side = float(max(target))
     middle = np.array([[side, 0, size[0] / 2], [0, side, size[1] / 2], [0, 0, 1]])

@@ -30,26 +30,16 @@ TOUCHING = 0.05
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Framed:
-    """A picture (H, W, 3) in the detector's frame (1, h, w, 3), both uint8, with the way back to
-    its pixels."""
+    """A picture in the detector's frame: (1, H, W, 3) uint8, with the way back to its pixels."""
 
     frame: Image
     mapping: geometry.Letterbox
-    image: Image
-
-    @property
-    def height(self) -> int:
-        """Of the picture."""
-        return int(self.image.shape[0])
-
-    @property
-    def width(self) -> int:
-        """Of the picture."""
-        return int(self.image.shape[1])
+    width: int
+    height: int
 
 
 class StagedDetector(abc.ABC):
-    """A detector of three steps, which :class:`alpr_edge.pipeline.ALPR` runs and stamps one by one.
+    """A detector of steps, which :class:`alpr_edge.pipeline.ALPR` runs and stamps one by one.
 
     Derive from it and a detector of your own is timed like the shipped one. A class that overrides
     ``predict`` is run by that alone, and all its time counts as ``detect``.
@@ -68,10 +58,15 @@ class StagedDetector(abc.ABC):
     def postprocess(self, outputs: Any, framed: Any) -> list[Detection]:
         """Detections in the picture's pixels, most confident first."""
 
+    def look_closer(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
+        """What is left of the detections in the picture after another look at each, most confident
+        first: here all of them, without one."""
+        return list(detections)
+
     def predict(self, image: Image) -> list[Detection]:
         """Find the plates of one BGR uint8 (H, W, 3) picture, most confident first."""
         framed = self.letterbox(image)
-        return self.postprocess(self.infer(framed), framed)
+        return self.look_closer(self.postprocess(self.infer(framed), framed), image)
 
 
 class PlateDetector(StagedDetector):
@@ -125,7 +120,8 @@ class PlateDetector(StagedDetector):
     def letterbox(self, image: Image) -> Framed:
         """The picture scaled into the network's frame."""
         frame, mapping = geometry.letterbox(image, *self.engine.size)
-        return Framed(frame=frame[None], mapping=mapping, image=image)
+        height, width = image.shape[:2]
+        return Framed(frame=frame[None], mapping=mapping, width=width, height=height)
 
     def infer(self, framed: Framed) -> dict[str, NDArray[np.float32]]:
         """The graph's outputs, of the K best cells: scores (1, K), boxes (1, K, 4), corners
@@ -135,13 +131,13 @@ class PlateDetector(StagedDetector):
     def postprocess(
         self, outputs: dict[str, NDArray[np.float32]], framed: Framed
     ) -> list[Detection]:
-        """Detections in the picture's pixels, most confident first.
+        """Detections in the picture's pixels, most confident first; with a closer look to come,
+        its candidates.
 
         A plate that fills the picture, as in a cut-out, is larger than the network knows plates and
         has no surroundings. So where a plate is wider than :data:`CLOSE_UP`, and where a picture
         shows none that is smaller than the network's frame or wider than a camera's, the network
-        looks again as from twice as far. Then the closer look, if there is one, settles where each
-        plate is, and whether it is one.
+        looks again as from twice as far.
 
         Raises:
             ModelError: the outputs hold something that is no finite number.
@@ -153,13 +149,18 @@ class PlateDetector(StagedDetector):
             second = dataclasses.replace(framed, frame=frame[None], mapping=mapping)
             again = self._detections(self.infer(second), second, self._sure)
             candidates = _merged(candidates, again, framed.width)
-        return candidates if self.closer is None else self._looked_at(candidates, framed.image)
+        return candidates
 
-    def _looked_at(self, candidates: Sequence[Detection], image: Image) -> list[Detection]:
-        """What the closer look says of the candidates."""
-        assert self.closer is not None
+    def look_closer(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
+        """Where the closer look, if there is one, shows the candidates, and which of them are sure.
+
+        Raises:
+            ModelError: the network's outputs hold something that is no finite number.
+        """
+        if self.closer is None:
+            return list(detections)
         found = []
-        for candidate in candidates:
+        for candidate in detections:
             seen, mapping = geometry.close_up(image, candidate.box, *self.closer.size)
             outputs = self.closer.run(seen[None])
             shown = self._decoded(self.closer, outputs, closer.LEAST)

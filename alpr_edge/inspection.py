@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import get_args
 
-from alpr_edge import picks
+from alpr_edge import closer, picks
 from alpr_edge.cpu import this_cpu
 from alpr_edge.manifest import (
     FILENAME,
@@ -59,9 +59,11 @@ def _variant(variant: Variant) -> str:
     verify_files(manifest, variant.folder / FILENAME)
     size = sum((variant.folder / name).stat().st_size for name in manifest.files)
     picked = f"picked for {', '.join(variant.picked_for)}" if variant.picked_for else "not picked"
+    near = variant.folder / closer.FOLDER
     return (
         f"{variant.folder.name}: {manifest.name} {manifest.version}, {manifest.precision}, input "
         f"{_shape(manifest.input)}, {size / 1e6:.1f} MB, {picked}"
+        + ", with a closer look" * (near / FILENAME).is_file()
     )
 
 

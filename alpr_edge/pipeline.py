@@ -149,10 +149,12 @@ class ALPR:
         outputs = self._detect.infer(framed)
         watch.lap(Stage.DETECT)
         detections = self._detect.postprocess(outputs, framed)
+        watch.lap(Stage.POSTPROCESS)
+        detections = self._detect.look_closer(detections, image)
         detections = [d for d in detections if d.confidence >= self.min_detection]
         if self.cut_outs:
             detections = [*WholePicture().predict(image), *detections]
-        watch.lap(Stage.POSTPROCESS)
+        watch.lap(Stage.CLOSER)
         outlines = [detection.corners for detection in detections]
         readings, crops = self._readings(image, outlines, watch)
         if self.reread and isinstance(self._read, PlateReader):

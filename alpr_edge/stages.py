@@ -12,11 +12,12 @@ class Stage(enum.StrEnum):
     LETTERBOX = "letterbox"
     DETECT = "detect"
     POSTPROCESS = "postprocess"
+    CLOSER = "closer"
     RECTIFY = "rectify"
     READ = "read"
     TEXT = "text"
     TOTAL = "total"
 
 
-DETECTION_STAGES = (Stage.LETTERBOX, Stage.DETECT, Stage.POSTPROCESS)
+DETECTION_STAGES = (Stage.LETTERBOX, Stage.DETECT, Stage.POSTPROCESS, Stage.CLOSER)
 READING_STAGES = (Stage.RECTIFY, Stage.READ, Stage.TEXT)

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, get_args
 
-from alpr_edge import __version__, picks, strict
+from alpr_edge import __version__, closer, picks, strict
 from alpr_edge import manifest as manifests
 from alpr_edge.cpu import CpuClass, this_cpu
 from alpr_edge.errors import OutputError, StaleTuning, UsageError
@@ -61,6 +61,10 @@ class Conditions:
         """
         found = [v for task in get_args(Task) for v in picks.variants(models, task)]
         hashes = {v.folder.name: manifests.digest(v.manifest) for v in found}
+        hashes |= {
+            f"{near.parent.name}/{closer.FOLDER}": manifests.hash_file(near / manifests.FILENAME)
+            for near in models.glob(f"*/{closer.FOLDER}") if (near / manifests.FILENAME).is_file()
+        }
         if (models / picks.FILENAME).exists():
             hashes |= manifests.hash_files(models, [picks.FILENAME])
         cpu = this_cpu()

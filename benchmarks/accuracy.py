@@ -26,6 +26,7 @@ from alpr_edge.alphabet import fits
 from alpr_edge.data import Sample, Split, read
 from alpr_edge.data.unannotated import read_unannotated
 from alpr_edge.detector import PlateDetector, WholePicture
+from alpr_edge.engine import Engine
 from alpr_edge.errors import DataError, ExitCode, OutputError, UsageError
 from alpr_edge.images import load_image
 from alpr_edge.manifest import Manifest, digest
@@ -160,12 +161,13 @@ def _certainty(crops: Sequence[Sample], answers: Answers) -> certainty.Certainty
 
 def _about(model: ALPR) -> dict[str, Any]:
     """What the manifests of a pipeline's networks say they are."""
-    networks = {"detector": model.detector, "reader": model.reader}
-    return {
-        name: _identity(network.engine.manifest)
-        for name, network in networks.items()
-        if isinstance(network, PlateDetector | PlateReader)
-    }
+    detector, reader = model.detector, model.reader
+    engines: dict[str, Engine | None] = {}
+    if isinstance(detector, PlateDetector):
+        engines |= {"detector": detector.engine, "closer": detector.closer}
+    if isinstance(reader, PlateReader):
+        engines["reader"] = reader.engine
+    return {name: _identity(engine.manifest) for name, engine in engines.items() if engine}
 
 
 def _identity(manifest: Manifest) -> dict[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge.detector import PlateDetector, StagedDetector
+from alpr_edge.engine import Engine
 from alpr_edge.pipeline import ALPR
 from alpr_edge.reader import PlateReader
 from alpr_edge.stages import Stage
@@ -41,7 +42,7 @@ JUDGED = Case("1080p", 1)
 
 
 class Planted(StagedDetector):
-    """The steps of another detector, all three done in earnest, whose answer is then replaced by
+    """The steps of another detector, all done in earnest, whose answer is then replaced by
     :attr:`plates`: so their number is known."""
 
     def __init__(self, detector: StagedDetector) -> None:
@@ -59,6 +60,11 @@ class Planted(StagedDetector):
     def postprocess(self, outputs: Any, framed: Any) -> list[Detection]:
         """The planted plates, after the other detector found its own."""
         self._detector.postprocess(outputs, framed)
+        return list(self.plates)
+
+    def look_closer(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
+        """The planted plates, after the other detector looked at each."""
+        self._detector.look_closer(detections, image)
         return list(self.plates)
 
 
@@ -110,6 +116,14 @@ class ModelContestant(Contestant):
         self.reader = PlateReader(chooser.setting("reader").folder, threads=threads)
         super().__init__(self.detector, self.reader)
 
+    def engines(self) -> dict[str, Engine]:
+        """The networks by name."""
+        found = {
+            "detector": self.detector.engine, "closer": self.detector.closer,
+            "reader": self.reader.engine,
+        }
+        return {name: engine for name, engine in found.items() if engine is not None}
+
 
 def without_load(ms: Ms) -> float:
     """The whole run but for reading and decoding the file."""
@@ -117,5 +131,6 @@ def without_load(ms: Ms) -> float:
 
 
 def overhead(ms: Ms) -> float:
-    """Share of :func:`without_load` that is not spent in the two networks."""
-    return 1 - (ms[Stage.DETECT] + ms[Stage.READ]) / without_load(ms)
+    """Share of :func:`without_load` that is not spent in the networks; what cuts the closer look's
+    close-ups counts with it."""
+    return 1 - (ms[Stage.DETECT] + ms[Stage.CLOSER] + ms[Stage.READ]) / without_load(ms)

@@ -56,13 +56,13 @@ def measured(plan: Plan, advance: Callable[[], None] = lambda: None) -> Measured
     heap.keep_freed()  # as alpr-edge read does
     contestants = [ModelContestant(folder, plan.threads) for folder in plan.folders]
     for contestant in contestants:
-        for network in (contestant.detector, contestant.reader):
-            check_precisions(network.engine)
+        for engine in contestant.engines().values():
+            check_precisions(engine)
     timings = harness.measure(
         contestants, plan.scenes, plan.cases, plan.runs, Pace(plan.threads), advance
     )
     return Measured(timings=timings, models=[
-        {"folder": c.name, "detector": about(c.detector.engine), "reader": about(c.reader.engine)}
+        {"folder": c.name} | {name: about(engine) for name, engine in c.engines().items()}
         for c in contestants
     ])
 

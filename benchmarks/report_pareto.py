@@ -10,6 +10,7 @@ from benchmarks.cases import JUDGED
 from benchmarks.report_facts import Report, noise
 from benchmarks.scores import ALL
 
+NETWORKS = ("detector", "closer", "reader")
 JUDGED_BY = {"detector": "plates found, IoU > 0.5", "reader": "cut-outs read exactly"}
 """What ``optimize`` counts as a hit of each network."""
 
@@ -99,9 +100,9 @@ def pipelines(accuracies: Mapping[str, Report], timed: Mapping[str, Report]) -> 
     return panels
 
 
-def digests(model: Report) -> tuple[str, str]:
+def digests(model: Report) -> tuple[str, ...]:
     """Which networks a model folder of a report had."""
-    return model["detector"]["digest"], model["reader"]["digest"]
+    return tuple(model[name]["digest"] for name in NETWORKS if name in model)
 
 
 def _pipeline(

@@ -135,7 +135,7 @@ def _stages(report: Report, figure: Figure) -> None:
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     begin = np.zeros(len(rows))
     for stage, color in zip((*DETECTION_STAGES, *READING_STAGES), COLORS, strict=False):
-        wide = [figures["stages"][stage.value]["p50"] for _, _, figures in rows]
+        wide = [figures["stages"].get(stage.value, {"p50": 0.0})["p50"] for _, _, figures in rows]
         left.barh(places, wide, left=begin, color=color, label=stage.value)
         begin += wide
     left.set_yticks(places, [label for label, _, _ in rows])

@@ -19,7 +19,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     for model in report["models"]:
         verdict = model["verdict"]
         lines += [f"- `{model['folder']}`: {verdict['text'] if verdict else f'no {JUDGED}'}"]
-        for network in ("detector", "reader"):
+        for network in (name for name in ("detector", "closer", "reader") if name in model):
             told = _network(model[network]) + _beyond_cap(model[network], report["isa"]["asked"])
             lines.append(f"  - {network}: {told}")
     return "\n".join(lines)
@@ -49,7 +49,8 @@ def _stages(report: Mapping[str, Any]) -> list[str]:
     cases = [model["cases"][case] for model in models]
     rows = [("load", [case["stages"]["load"] for case in cases])]
     for title, stages in (("detection", DETECTION_STAGES), ("reading", READING_STAGES)):
-        rows += [(stage.value, [case["stages"][stage] for case in cases]) for stage in stages]
+        rows += [(stage.value, [case["stages"][stage] for case in cases])
+                 for stage in stages if stage in cases[0]["stages"]]
         rows.append((f"**{title}**", [case[title] for case in cases]))
     rows.append((f"**{Stage.TOTAL} without load**", [case["total"] for case in cases]))
     rows.append((f"**{Stage.TOTAL} with load**", [case["with_load"] for case in cases]))

@@ -21,7 +21,7 @@ from alpr_edge.watch.types import CameraStatus, Event, Frame, Media, State, View
 
 MS = {
     Stage.LOAD: 0.1, Stage.LETTERBOX: 1.25, Stage.DETECT: 20.0, Stage.POSTPROCESS: 0.75,
-    Stage.RECTIFY: 0.5, Stage.READ: 9.0, Stage.TEXT: 0.5, Stage.TOTAL: 32.1,
+    Stage.CLOSER: 1.0, Stage.RECTIFY: 0.5, Stage.READ: 9.0, Stage.TEXT: 0.5, Stage.TOTAL: 33.1,
 }
 QUAD = ((30.0, 40.0), (90.0, 40.0), (90.0, 60.0), (30.0, 60.0))
 

@@ -23,7 +23,7 @@ PROFILE = Profile(
 
 def stamps(detect: float, read: float) -> dict[Stage, float]:
     """Half of each part is its network; load does not count."""
-    parts = (99.0, detect / 4, detect / 2, detect / 4, read / 4, read / 2, read / 4)
+    parts = (99.0, detect / 4, detect / 2, detect / 8, detect / 8, read / 4, read / 2, read / 4)
     return dict(zip(Stage, (*parts, sum(parts)), strict=True))
 
 

@@ -63,7 +63,8 @@ def test_record_is_exactly_the_documented_object():
             "detection_confidence": 0.9,
         }],
         "ms": dict.fromkeys(
-            ("load", "letterbox", "detect", "postprocess", "rectify", "read", "text", "total"),
+            ("load", "letterbox", "detect", "postprocess", "closer", "rectify", "read", "text",
+             "total"),
             1.235,
         ),
     }

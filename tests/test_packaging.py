@@ -56,7 +56,8 @@ def test_every_file_that_is_no_module_is_packaged():
     package = ROOT / "alpr_edge"
     config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     patterns = config["tool"]["setuptools"]["package-data"]["alpr_edge"]
-    packaged = {path for pattern in patterns for path in package.glob(pattern)}
+    packaged = {path for pattern in patterns for path in package.glob(pattern)
+                if path.is_file()}
     files = {path for path in package.rglob("*") if path.is_file()}
     assert {path for path in files if path.suffix not in (".py", ".pyc")} == packaged
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from drawn import build_data
 
-from alpr_edge import budget, geometry
+from alpr_edge import budget, closer, geometry
 from alpr_edge.detector import PlateDetector
 from alpr_edge.errors import AlprEdgeError, DataError, ModelError, OutputError, UsageError
 from alpr_edge.pipeline import ALPR
@@ -40,8 +41,8 @@ def nothing(image):
     return []
 
 
-def stamps(load, letterbox, detect, postprocess, rectify, read, text):
-    parts = (load, letterbox, detect, postprocess, rectify, read, text)
+def stamps(load, letterbox, detect, postprocess, rectify, read, text, closer=0.0):
+    parts = (load, letterbox, detect, postprocess, closer, rectify, read, text)
     return dict(zip(Stage, (*parts, sum(parts)), strict=True))
 
 
@@ -104,6 +105,17 @@ def test_the_detectors_steps_are_done_and_its_answer_is_replaced(tiny_models, fr
         detector.postprocess(broken, detector.letterbox(frame))
 
 
+def test_as_many_plates_are_looked_at_as_are_planted(tiny_models, tmp_path, frame, monkeypatch):
+    shutil.copytree(tiny_models / "detector", tmp_path / "detector")
+    shutil.copytree(tiny_models / "detector", tmp_path / "detector" / closer.FOLDER)
+    detector = PlateDetector(tmp_path / "detector", threads=1)
+    looks, run = [], detector.closer.run
+    monkeypatch.setattr(detector.closer, "run", lambda image: looks.append(1) or run(image))
+    planted = Planted(detector)
+    planted.plates = [PLATE] * 3
+    assert planted.predict(frame) == planted.plates and len(looks) == 3
+
+
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_a_case_reads_as_many_plates_as_it_says(data, tiny_models, tmp_path, count):
     [first, *_] = make_scenes(data, ["720p"], tmp_path, nothing)
@@ -119,6 +131,8 @@ def test_a_case_reads_as_many_plates_as_it_says(data, tiny_models, tmp_path, cou
 def test_total_without_load_and_overhead_by_hand():
     ms = stamps(5, 1, 6, 0.5, 0.25, 2, 0.25)
     assert without_load(ms) == 10 and overhead(ms) == pytest.approx(0.2)
+    ms = stamps(5, 1, 6, 0.5, 0.25, 2, 0.25, closer=10)  # a network's too
+    assert without_load(ms) == 20 and overhead(ms) == pytest.approx(0.1)
 
 
 # Harness
@@ -243,7 +257,7 @@ def test_the_command_writes_json_and_markdown(command, tmp_path, capsys):
     text = (tmp_path / "s.md").read_text("utf-8")
     assert text == capsys.readouterr().out
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + 11 + 2 + 4  # stages and sums of 1080p/1, then a row a case
+    assert len(rows) == 2 + 12 + 2 + 4  # stages and sums of 1080p/1, then a row a case
     assert "budget MET" in text and "oneDNN: as asked" in text
 
 

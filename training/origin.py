@@ -71,7 +71,8 @@ class TorchDetector(StagedDetector):
     def letterbox(self, image: Image) -> Framed:
         """The picture scaled into the network's frame."""
         frame, mapping = geometry.letterbox(image, *self.size)
-        return Framed(frame=frame[None], mapping=mapping, image=image)
+        height, width = image.shape[:2]
+        return Framed(frame=frame[None], mapping=mapping, width=width, height=height)
 
     @torch.inference_mode()
     def infer(self, framed: Framed) -> tuple[torch.Tensor, ...]:
@@ -164,6 +165,7 @@ def run(contestant: Contestant, frame: Image, plate: Detection) -> dict[Stage, f
     framed = lap(contestant.detector.letterbox(frame))
     outputs = lap(contestant.detector.infer(framed))
     lap(contestant.detector.postprocess(outputs, framed))
+    lap(contestant.detector.look_closer([plate], frame))
     crops = lap(rectify_all(frame, [plate.corners]))
     raw = lap(contestant.reader.infer(crops))
     lap(contestant.reader.decode(raw))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,10 @@ class CameraDetector(StagedDetector):
         counts = [self._counts(one, *size) for one in found]
         self.ignored = [one for one, count in zip(found, counts, strict=True) if not count]
         return [one for one, count in zip(found, counts, strict=True) if count]
+
+    def look_closer(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
+        """The other detector's, in the whole picture."""
+        return self._detector.look_closer(detections, image)
 
     def _counts(self, detection: Detection, width: int, height: int) -> bool:
         camera = self._camera

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,10 @@ class TiledDetector(StagedDetector):
         boxes = np.array([d.box for d in found]).reshape(-1, 4)
         scores = np.array([d.confidence for d in found])
         return [found[index] for index in decode.nms(boxes, scores, SAME_IOU)]
+
+    def look_closer(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
+        """The other detector's, in the whole picture."""
+        return self._detector.look_closer(detections, image)
 
 
 def _moved(detection: Detection, by: Point) -> Detection:

@@ -39,7 +39,8 @@ def looked_at(
         boxes, corners, scores: the close-up's plates, (k, 4), (k, 4, 2) and (k,), in its pixels
             (:func:`alpr_edge.decode.select`).
 
-    Its confidence is the geometric mean of both looks' scores.
+    The corners are the closer look's, the box the mean of both looks', the confidence the geometric
+    mean of their scores.
     """
     if not len(scores):
         return None
@@ -48,7 +49,7 @@ def looked_at(
     best = int(np.argmax(overlaps * scores))
     if overlaps[best] < SAME:
         return None
-    x1, y1, x2, y2 = found[best].tolist()
+    x1, y1, x2, y2 = ((found[best] + candidate.box) / 2).tolist()
     return Detection(
         box=(x1, y1, x2, y2), corners=geometry.as_quad(mapping.inverse(corners[best])),
         confidence=math.sqrt(candidate.confidence * float(scores[best])),

@@ -68,7 +68,7 @@ def test_the_candidate_is_where_the_close_up_shows_it():
     looked = closer.looked_at(
         detection(), mapping, *shown((tuple(moved), 0.81), ((0, 0, 20, 9), 0.9))
     )
-    np.testing.assert_allclose(looked.box, (404, 302, 608, 352), atol=1e-3)
+    np.testing.assert_allclose(looked.box, (402, 301, 604, 351), atol=1e-3)
     np.testing.assert_allclose(looked.corners[2], (608, 352), atol=1e-3)
     assert looked.confidence == pytest.approx((0.64 * 0.81) ** 0.5)
 
@@ -108,7 +108,10 @@ def test_a_detector_looks_closer_where_it_has_the_network(models):
     assert once.confidence == pytest.approx(0.9)
     assert plate.confidence == pytest.approx((0.9 * 0.6) ** 0.5, abs=1e-3)
     _, mapping = geometry.close_up(picture, once.box, tiny.HEIGHT, tiny.WIDTH)
-    np.testing.assert_allclose(plate.box, mapping.inverse(np.reshape(tiny.BOX, (2, 2))).ravel())
+    close = mapping.inverse(np.reshape(tiny.BOX, (2, 2))).ravel()
+    np.testing.assert_allclose(plate.box, (close + once.box) / 2)
+    inner = mapping.inverse(np.reshape(tiny.BOX, (2, 2)) + [[1, 1], [-1, -1]])
+    np.testing.assert_allclose([plate.corners[0], plate.corners[2]], inner, atol=1e-3)
     assert detector.twin().predict(picture) == [plate]
 
 

@@ -184,8 +184,8 @@ def _timed(
 ) -> Mapping[Case, Sequence[Mapping[Any, float]]]:
     """The stamps of all runs, case by case."""
     contestant = ModelContestant(options.models, profile.threads)
-    for network in (contestant.detector, contestant.reader):
-        check_precisions(network.engine)
+    for engine in contestant.engines().values():
+        check_precisions(engine)
     cases = [Case(FRAME, plates) for plates in dict.fromkeys(profile.plates)]
     with tempfile.TemporaryDirectory() as folder:
         scenes = make_scenes(options.data, [FRAME], Path(folder), contestant.detector.predict)

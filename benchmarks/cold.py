@@ -3,7 +3,7 @@
     python -m benchmarks cold --data DATA --isa zen2 --threads 2 --out cold.json
 
 Fresh processes, those with OpenVINO's cache of compiled models and those without taking turns, each
-import the runtime, load and compile both networks and read one picture. The files are in the
+import the runtime, load and compile the networks and read one picture. The files are in the
 system's page cache: one process of each kind goes before those that are counted, and fills the
 cache of compiled models. Starting Python itself is not counted.
 """

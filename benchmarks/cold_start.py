@@ -21,7 +21,7 @@ _IMPORTED = time.perf_counter()
 
 
 def main(models: str, threads: str, picture: str, cache: str | None = None) -> None:
-    """Load both networks and read one picture."""
+    """Load the networks and read one picture."""
     load = functools.partial(Engine, cache_dir=cache)
     chooser = Chooser(models=models)
     detector = PlateDetector(
@@ -32,7 +32,8 @@ def main(models: str, threads: str, picture: str, cache: str | None = None) -> N
     begin = time.perf_counter()
     alpr.predict(picture)
     first = time.perf_counter() - begin
-    engines = detector.engine, reader.engine
+    found = detector.engine, detector.closer, reader.engine
+    engines = [engine for engine in found if engine is not None]
     steps = {
         "import": 1e3 * (_IMPORTED - _BEGIN),
         "load": sum(engine.load_ms for engine in engines),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from alpr_edge import picks
+from alpr_edge import closer, picks
 
 BUILT_FROM = ("alpr_edge", "pyproject.toml", "README.md", "LICENSE")
 DEMO = ROOT / "docs" / "demo"
@@ -68,7 +68,7 @@ def test_wheel_holds_the_runtime_with_its_models_and_nothing_else(wheel):
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"alpr_edge"}
     variants = [v for task in ("detector", "reader") for v in picks.variants(picks.MODELS, task)]
-    for folder in (variant.folder.name for variant in variants):
+    for folder in (*(variant.folder.name for variant in variants), f"detector/{closer.FOLDER}"):
         for file in ("model.xml", "model.bin", "manifest.json"):
             assert f"alpr_edge/models/{folder}/{file}" in names
     assert f"alpr_edge/models/{picks.FILENAME}" in names

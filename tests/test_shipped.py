@@ -7,7 +7,7 @@ import json
 import pytest
 from conftest import ROOT
 
-from alpr_edge import ALPR, picks
+from alpr_edge import ALPR, closer, picks
 from alpr_edge.data import Split, read
 from alpr_edge.images import load_image
 from alpr_edge.manifest import load
@@ -37,8 +37,11 @@ def test_demo_pictures_are_read(alpr):
 
 @pytest.mark.parametrize("task", ["detector", "reader"])
 def test_every_shipped_model_tells_its_origin(task):
-    for variant in picks.variants(picks.MODELS, task):
-        manifest = load(variant.folder)
+    folders = [variant.folder for variant in picks.variants(picks.MODELS, task)]
+    closer_looks = [f / closer.FOLDER for f in folders if (f / closer.FOLDER).exists()]
+    assert closer_looks or task == "reader"
+    for folder in (*folders, *closer_looks):
+        manifest = load(folder)
         assert manifest.ancestors[-1].step == "train"
         assert manifest.ancestors[-1].files  # the weights file's hash
         assert manifest.trained_on

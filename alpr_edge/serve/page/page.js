@@ -11,8 +11,8 @@ const UNSURE = 0.8; // certainty below which a plate is marked
 const SAY_EVERY = 3000; // ms between spoken events
 
 const STAGES = {
-  letterbox: "resize", detect: "detect", postprocess: "select", rectify: "straighten",
-  read: "read", text: "decode",
+  letterbox: "resize", detect: "detect", postprocess: "select", closer: "look closer",
+  rectify: "straighten", read: "read", text: "decode",
 };
 const PARTS = { detection: "Find the plates", reading: "Read one plate" };
 const DIRECTIONS = {

@@ -23,17 +23,19 @@ def test_grid_places_row_by_row():
     assert (picture == 40).sum() == picture.size - 3 * cells[0].size
 
 
-@pytest.mark.parametrize("what", ["reader", "detector", "rendered"])
+@pytest.mark.parametrize("what", ["reader", "detector", "closer", "rendered"])
 def test_sheet_of_the_real_data(what, data_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(sheet, "_A_SET", 1)
     monkeypatch.setattr(sheet, "_FRAMES", 6)
     monkeypatch.setattr(sheet, "READER_GRID", (2, 3))
     monkeypatch.setattr(sheet, "DETECTOR_GRID", (1, 2))
+    monkeypatch.setattr(sheet, "CLOSER_GRID", (1, 3))
     out = tmp_path / "sheet.png"
     arguments = ["--data", str(data_dir), "--out", str(out), "--what", what, "--strength", "0.5"]
     assert main(["sheet", *arguments]) == ExitCode.OK
     side = DataConfig().size
-    shape = {"reader": (2 * 66 + 12, 3 * 192 + 16, 3), "detector": (side + 8, 2 * side + 12, 3)}
+    shape = {"reader": (2 * 66 + 12, 3 * 192 + 16, 3), "detector": (side + 8, 2 * side + 12, 3),
+             "closer": (136, 3 * 192 + 16, 3)}
     picture = cv2.imread(str(out))
     assert picture is not None and picture.std() > 20
     assert what == "rendered" or picture.shape == shape[what]
@@ -41,7 +43,7 @@ def test_sheet_of_the_real_data(what, data_dir, tmp_path, monkeypatch):
 
 def test_data_without_training_plates_is_told(tmp_path, capsys):
     data = build_data(tmp_path / "data", count=1)
-    for what in ("reader", "detector"):
+    for what in ("reader", "detector", "closer"):
         arguments = ["--data", str(data), "--out", str(tmp_path / "s.png"), "--what", what]
         assert main(["sheet", *arguments]) == ExitCode.USAGE
         assert "split train" in capsys.readouterr().err

@@ -96,7 +96,9 @@ def add_sheet(command: argparse.ArgumentParser) -> None:
     """Options of ``sheet``."""
     command.add_argument("--data", type=Path, required=True, help=DATA)
     command.add_argument("--out", type=Path, required=True, help="picture to write (.png)")
-    command.add_argument("--what", default="reader", choices=("reader", "detector", "rendered"))
+    command.add_argument(
+        "--what", default="reader", choices=("reader", "detector", "closer", "rendered")
+    )
     command.add_argument("--strength", type=float, default=1.0, help="augmentation (default: 1)")
     command.add_argument("--seed", type=int, default=0)
 

@@ -3,7 +3,8 @@
     python -m training sheet --data DATA --out sheet.png --what detector --strength 1.5
 
 ``reader``: rectified plates, augmented, with their texts. ``detector``: training pictures with the
-plates' outlines. ``rendered``: every style of rendered plates, clean.
+plates' outlines. ``closer``: the same of the closer look. ``rendered``: every style of rendered
+plates, clean.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,9 +22,12 @@ from alpr_edge.data import Sample, Split, read
 from alpr_edge.errors import DataError, OutputError, UsageError
 from alpr_edge.types import Floats, Image
 
-READER, DETECTOR, RENDERED = "reader", "detector", "rendered"
-WHAT = (READER, DETECTOR, RENDERED)
-READER_GRID, DETECTOR_GRID = (16, 7), (4, 6)
+if TYPE_CHECKING:
+    from training.detector.data import FrameDataset
+
+READER, DETECTOR, CLOSER, RENDERED = "reader", "detector", "closer", "rendered"
+WHAT = (READER, DETECTOR, CLOSER, RENDERED)
+READER_GRID, DETECTOR_GRID, CLOSER_GRID = (16, 7), (4, 6), (10, 8)
 """Rows and columns."""
 _A_SET, _FRAMES = 40, 150
 """Plates of a set, and frames, that are loaded to draw from."""
@@ -48,6 +53,8 @@ def write_sheet(data: Path, out: Path, *, what: str, strength: float, seed: int 
         sheet = reader_sheet(data, strength, seed)
     elif what == DETECTOR:
         sheet = detector_sheet(data, strength, seed)
+    elif what == CLOSER:
+        sheet = closer_sheet(data, strength, seed)
     else:
         from training.render import RenderMaterial
         from training.render.sheet import contact_sheet
@@ -94,8 +101,21 @@ def detector_sheet(data: Path, strength: float, seed: int) -> Image:
     from training.detector.data import DataConfig, FrameDataset
 
     dataset = FrameDataset(data, DataConfig(strength=strength), seed=seed, limit=_FRAMES)
+    return _outlined(dataset, DETECTOR_GRID, seed)
+
+
+def closer_sheet(data: Path, strength: float, seed: int) -> Image:
+    """Close-ups (128, 192, 3) with outlines as in :func:`detector_sheet`."""
+    from training.detector.closer import CloseConfig, CloseUps
+
+    dataset = CloseUps(data, CloseConfig(strength=strength), seed=seed, limit=_FRAMES)
+    return _outlined(dataset, CLOSER_GRID, seed)
+
+
+def _outlined(dataset: FrameDataset, shape: tuple[int, int], seed: int) -> Image:
+    """``shape``, rows and columns, of the dataset's pictures with the plates' outlines."""
     rng = np.random.default_rng(seed)
-    rows, columns = DETECTOR_GRID
+    rows, columns = shape
     cells = []
     for _ in range(rows * columns):
         image, plates, complete = dataset.picture(rng)

@@ -39,8 +39,8 @@ def looked_at(
         boxes, corners, scores: the close-up's plates, (k, 4), (k, 4, 2) and (k,), in its pixels
             (:func:`alpr_edge.decode.select`).
 
-    The corners are the closer look's, the box the mean of both looks', the confidence the geometric
-    mean of their scores.
+    The corners are the closer look's. The box is the mean of the candidate's and of the smallest
+    around the corners, the confidence the geometric mean of both looks' scores.
     """
     if not len(scores):
         return None
@@ -49,9 +49,10 @@ def looked_at(
     best = int(np.argmax(overlaps * scores))
     if overlaps[best] < SAME:
         return None
-    x1, y1, x2, y2 = ((found[best] + candidate.box) / 2).tolist()
+    quad = geometry.as_quad(mapping.inverse(corners[best]))
+    x1, y1, x2, y2 = (np.add(candidate.box, geometry.quad_box(quad)) / 2).tolist()
     return Detection(
-        box=(x1, y1, x2, y2), corners=geometry.as_quad(mapping.inverse(corners[best])),
+        box=(x1, y1, x2, y2), corners=quad,
         confidence=math.sqrt(candidate.confidence * float(scores[best])),
     )
 

@@ -8,28 +8,19 @@ import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
 from alpr_edge import geometry
-from alpr_edge.data.sample import Split, policy
+from alpr_edge.data.sample import Split
 from alpr_edge.geometry import PAD_VALUE
 from alpr_edge.types import Box, Floats, Image
 from training import augment
 from training.checkpoint import data_hash, load_weights, resumed_step
 from training.detector.close_ups import HEIGHT, WIDTH, candidates_of, evaluate, finder
-from training.detector.data import (
-    RECIPE,
-    DataConfig,
-    FrameDataset,
-    batches,
-    ignored,
-    read_frame,
-    truth_of,
-)
+from training.detector.data import RECIPE, DataConfig, FrameDataset, batches, ignored
 from training.detector.evaluate import frames_of
-from training.detector.geometry import Plates, View, crop, flip, join, turned_view, warp
+from training.detector.geometry import Plates, View, crop, flip, turned_view, warp
 from training.loop import LoopConfig, seed_everything, train
 from training.missed import read_missed
 from training.networks import build
@@ -83,21 +74,10 @@ class CloseUps(FrameDataset):
     def picture(self, rng: np.random.Generator) -> tuple[Image, Plates, bool]:
         """One close-up (128, 192, 3), its plates, and whether all plates are annotated."""
         config = self.config
-        index = int(rng.choice(len(self.samples), p=self.share))
-        sample = self.samples[index]
-        image = self.images[index] if self.images else read_frame(sample)
-        plates = join([
-            truth_of(sample.plates, policy(sample.dataset)),
-            ignored(self.missed.get(sample.path, ())),
-        ])
+        sample, image, plates, mirrored = self._scene(rng)
         places = ignored(self.places.get(sample.path, ()))
-        if rng.random() < config.flip:
-            image, plates = cv2.flip(image, 1), flip(plates, sample.width)
+        if mirrored:
             places = flip(places, sample.width)
-        if rng.random() < config.paste:
-            image, plates = self._paste(rng, image, plates)
-        if rng.random() < config.distract:
-            image = self._distract(rng, image, plates)
         box = self._middle(rng, plates, places.boxes, image.shape[:2])
         view = close_view(rng, plates, box, config)
         seen = warp(image, view, (HEIGHT, WIDTH), PAD_VALUE)

@@ -169,7 +169,14 @@ class FrameDataset(IterableDataset[dict[str, Tensor]]):
     def _view(self, rng: np.random.Generator, height: int, width: int) -> tuple[
         Image, Plates, bool
     ]:
-        """A random view (height, width, 3) of a random frame, maybe with rendered plates."""
+        """A random view (height, width, 3) of a random scene."""
+        sample, image, plates, _ = self._scene(rng)
+        view: View = random_view(rng, plates, image.shape[:2], (height, width))
+        return warp(image, view, (height, width), PAD_VALUE), view.move(plates), sample.complete
+
+    def _scene(self, rng: np.random.Generator) -> tuple[Sample, Image, Plates, bool]:
+        """A random frame, maybe mirrored, maybe with rendered plates and with things that are none:
+        the frame, the picture, its plates, and whether it is mirrored."""
         index = int(rng.choice(len(self.samples), p=self.share))
         sample = self.samples[index]
         image = self.images[index] if self.images else read_frame(sample)
@@ -177,14 +184,14 @@ class FrameDataset(IterableDataset[dict[str, Tensor]]):
             truth_of(sample.plates, policy(sample.dataset)),
             ignored(self.missed.get(sample.path, ())),
         ])
-        if rng.random() < self.config.flip:
+        mirrored = bool(rng.random() < self.config.flip)
+        if mirrored:
             image, plates = cv2.flip(image, 1), flip(plates, sample.width)
         if rng.random() < self.config.paste:
             image, plates = self._paste(rng, image, plates)
         if rng.random() < self.config.distract:
             image = self._distract(rng, image, plates)
-        view: View = random_view(rng, plates, image.shape[:2], (height, width))
-        return warp(image, view, (height, width), PAD_VALUE), view.move(plates), sample.complete
+        return sample, image, plates, mirrored
 
     def _paste(self, rng: np.random.Generator, image: Image, plates: Plates) -> tuple[
         Image, Plates

@@ -97,18 +97,22 @@ class PlateDetector(StagedDetector):
         facts = self.engine.manifest.detector_decode
         self._iou = facts.nms_iou
         self._second_look = second_look
-        self._sure = facts.score_threshold
         self.closer: Engine | None = None
         near = Path(folder) / closer.FOLDER
         if second_look and (near / manifests.FILENAME).exists():
             self.closer = load(near, threads=threads)
+            self._sure = facts.score_threshold
             facts = self.closer.manifest.detector_decode
         self.min_score = facts.score_threshold if min_score is None else min_score
-        self._least = self.min_score
         if self.closer is None:
-            self._sure = self.min_score
+            self._sure = self._least = self.min_score
         else:
             self._least = min(closer.CANDIDATE, self.min_score)
+
+    @property
+    def engines(self) -> dict[str, Engine]:
+        """The networks by name: ``detector`` and, if there is one, ``closer``."""
+        return {"detector": self.engine} | ({"closer": self.closer} if self.closer else {})
 
     def twin(self) -> PlateDetector:
         """The same detector for another thread (:meth:`Engine.twin`)."""

@@ -101,7 +101,7 @@ def close_up(image: Image, box: Box, height: int, width: int) -> tuple[Image, Le
     width) in one direction and no more in the other, its centre in the middle; grey beyond the
     picture's edge. And the picture's mapping into that."""
     x1, y1, x2, y2 = box
-    scale = min(CLOSE[0] * width / max(x2 - x1, 1.0), CLOSE[1] * height / max(y2 - y1, 1.0))
+    scale = close_scale(box, height, width)
     left, top = width / 2 - scale * (x1 + x2) / 2, height / 2 - scale * (y1 + y2) / 2
     x, x_end = _seen(left, width, scale, image.shape[1])
     y, y_end = _seen(top, height, scale, image.shape[0])
@@ -118,6 +118,12 @@ def close_up(image: Image, box: Box, height: int, width: int) -> tuple[Image, Le
     )
     mapping = Letterbox(scale_x=scale, scale_y=scale, left=left, top=top)
     return np.asarray(close, np.uint8), mapping
+
+
+def close_scale(box: Box, height: int, width: int) -> float:
+    """How many pixels of a close-up of (height, width) a picture's pixel takes."""
+    x1, y1, x2, y2 = box
+    return min(CLOSE[0] * width / max(x2 - x1, 1.0), CLOSE[1] * height / max(y2 - y1, 1.0))
 
 
 def _seen(offset: float, side: int, scale: float, limit: int) -> tuple[int, int]:

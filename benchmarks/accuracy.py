@@ -162,12 +162,12 @@ def _certainty(crops: Sequence[Sample], answers: Answers) -> certainty.Certainty
 def _about(model: ALPR) -> dict[str, Any]:
     """What the manifests of a pipeline's networks say they are."""
     detector, reader = model.detector, model.reader
-    engines: dict[str, Engine | None] = {}
+    engines: dict[str, Engine] = {}
     if isinstance(detector, PlateDetector):
-        engines |= {"detector": detector.engine, "closer": detector.closer}
+        engines |= detector.engines
     if isinstance(reader, PlateReader):
         engines["reader"] = reader.engine
-    return {name: _identity(engine.manifest) for name, engine in engines.items() if engine}
+    return {name: _identity(engine.manifest) for name, engine in engines.items()}
 
 
 def _identity(manifest: Manifest) -> dict[str, str]:

@@ -22,6 +22,8 @@ from benchmarks.scenes import Scene
 
 PLATES = (0, 1, 2, 4, 8)
 """How many plates a case may have."""
+NETWORKS = ("detector", "closer", "reader")
+"""What a models folder's networks are called in reports; it may lack the closer look."""
 
 Ms = Mapping[Stage, float]
 
@@ -117,12 +119,8 @@ class ModelContestant(Contestant):
         super().__init__(self.detector, self.reader)
 
     def engines(self) -> dict[str, Engine]:
-        """The networks by name."""
-        found = {
-            "detector": self.detector.engine, "closer": self.detector.closer,
-            "reader": self.reader.engine,
-        }
-        return {name: engine for name, engine in found.items() if engine is not None}
+        """The networks by name, those of :data:`NETWORKS` that there are."""
+        return self.detector.engines | {"reader": self.reader.engine}
 
 
 def without_load(ms: Ms) -> float:

@@ -32,8 +32,7 @@ def main(models: str, threads: str, picture: str, cache: str | None = None) -> N
     begin = time.perf_counter()
     alpr.predict(picture)
     first = time.perf_counter() - begin
-    found = detector.engine, detector.closer, reader.engine
-    engines = [engine for engine in found if engine is not None]
+    engines = *detector.engines.values(), reader.engine
     steps = {
         "import": 1e3 * (_IMPORTED - _BEGIN),
         "load": sum(engine.load_ms for engine in engines),

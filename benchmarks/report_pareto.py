@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.cases import JUDGED
+from benchmarks.cases import JUDGED, NETWORKS
 from benchmarks.report_facts import Report, noise
 from benchmarks.scores import ALL
 
-NETWORKS = ("detector", "closer", "reader")
 JUDGED_BY = {"detector": "plates found, IoU > 0.5", "reader": "cut-outs read exactly"}
 """What ``optimize`` counts as a hit of each network."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alpr_edge.stages import DETECTION_STAGES, READING_STAGES, Stage
-from benchmarks.cases import JUDGED
+from benchmarks.cases import JUDGED, NETWORKS
 from benchmarks.isa import CAPS
 from benchmarks.report_facts import told_noise
 
@@ -19,7 +19,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     for model in report["models"]:
         verdict = model["verdict"]
         lines += [f"- `{model['folder']}`: {verdict['text'] if verdict else f'no {JUDGED}'}"]
-        for network in (name for name in ("detector", "closer", "reader") if name in model):
+        for network in (name for name in NETWORKS if name in model):
             told = _network(model[network]) + _beyond_cap(model[network], report["isa"]["asked"])
             lines.append(f"  - {network}: {told}")
     return "\n".join(lines)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 import tiny
@@ -105,6 +104,7 @@ def test_a_detector_looks_closer_where_it_has_the_network(models):
     detector = PlateDetector(folder)
     [plate] = detector.predict(picture)
     assert detector.closer.folder == folder / closer.FOLDER
+    assert list(detector.engines) == ["detector", "closer"]
     assert once.confidence == pytest.approx(0.9)
     assert plate.confidence == pytest.approx((0.9 * 0.6) ** 0.5, abs=1e-3)
     _, mapping = geometry.close_up(picture, once.box, tiny.HEIGHT, tiny.WIDTH)
@@ -142,8 +142,3 @@ def test_numbers_that_are_none_are_an_error(models, monkeypatch):
     monkeypatch.setattr(detector.closer, "run", lambda _: broken)
     with pytest.raises(ModelError, match="closer.*not finite"):
         detector.predict(np.zeros((480, 720, 3), np.uint8))
-
-
-def test_a_plate_that_fills_the_picture_has_a_close_up_too(models):
-    picture = cv2.resize(np.zeros((8, 8, 3), np.uint8), (50, 20))
-    assert len(PlateDetector(models(0.9, 0.9)).predict(picture)) <= 1

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from alpr_edge import geometry
 from alpr_edge.data.sample import Split
-from alpr_edge.geometry import PAD_VALUE
+from alpr_edge.geometry import PAD_VALUE, close_scale
 from alpr_edge.types import Box, Floats, Image
 from training import augment
 from training.checkpoint import data_hash, load_weights, resumed_step
@@ -34,7 +33,8 @@ STEPS = 20_000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CloseConfig(DataConfig):
-    """How close-ups are made; probabilities are per picture."""
+    """How close-ups are made; probabilities are per picture. A close-up is no mosaic and has the
+    network's size: ``mosaic`` and ``size`` do nothing here."""
 
     batch: int = 32
     plates: int = 8
@@ -50,10 +50,10 @@ class CloseConfig(DataConfig):
     """Greatest distance from the middle, in sides of the plate."""
 
 
-def closer_loop(steps: int = STEPS, minutes: float | None = None) -> LoopConfig:
+def closer_loop(minutes: float | None = None) -> LoopConfig:
     """The recipe."""
     return LoopConfig(
-        steps=steps, minutes=minutes, lr=1e-3, choose="score", evaluate_minutes=8.0
+        steps=STEPS, minutes=minutes, lr=1e-3, choose="score", evaluate_minutes=8.0
     )
 
 
@@ -105,7 +105,7 @@ def close_view(
 ) -> View:
     """A view of a box about as :func:`alpr_edge.geometry.close_up` makes it."""
     sides = np.maximum(box[2:] - box[:2], 1)
-    scale = min(geometry.CLOSE[0] * WIDTH / sides[0], geometry.CLOSE[1] * HEIGHT / sides[1])
+    scale = close_scale(tuple(box.tolist()), HEIGHT, WIDTH)
     scale *= np.exp(rng.uniform(-config.zoom, config.zoom))
     middle = (box[:2] + box[2:]) / 2 + rng.uniform(-config.beside, config.beside, 2) * sides
     offset = np.array([WIDTH, HEIGHT]) / 2 - scale * middle

@@ -1,4 +1,4 @@
-"""What a run learns from: lists of suspects, sets left out, and what its weights tell of that."""
+"""What a run learns from: lists of corrections, sets left out, and what its weights tell of that."""
 
 from __future__ import annotations
 
@@ -55,22 +55,28 @@ def crops(samples: list[Sample]) -> list[str]:
     return [s.path.stem for s in samples if s.crop]
 
 
-def test_suspects_of_train_are_not_learned_from_and_others_are_kept(data, tmp_path) -> None:
-    rows = [{"image": f"{i}.png", "set": "us", "text": "A", "read": "B"} for i in (1, 2)]
-    drop = listed(tmp_path / "suspects.jsonl", *rows)
-    selected = select(data, Selection(drop=drop))
+def test_wrong_labels_of_train_are_left_out_or_learned_right(data, tmp_path) -> None:
+    rows: list[dict[str, object]] = [
+        {"image": f"{i}.png", "set": "us", "text": "A", "read": "B"} for i in (1, 2)
+    ]
+    corrections = listed(tmp_path / "suspects.jsonl", *rows, {"image": "0.png", "right": "AB7"})
+    selected = select(data, Selection(corrections=corrections))
     assert crops(selected.samples) == ["0", "2", "3", "4", "5"]
-    assert selected.notes["suspects_dropped"] == 1
-    assert select(data, EVERYTHING).notes["suspects_dropped"] == 0
+    texts = [sample.plates[0].text for sample in selected.samples if sample.crop]
+    assert texts == ["AB7", "AB3", None, "TN1", "TN2"]  # of dev as it was
+    assert (selected.notes["labels_dropped"], selected.notes["labels_corrected"]) == (1, 1)
+    notes = select(data, EVERYTHING).notes
+    assert (notes["labels_dropped"], notes["labels_corrected"]) == (0, 0)
 
 
-def test_suspects_of_other_data_are_refused(data, tmp_path) -> None:
-    drop = listed(tmp_path / "suspects.jsonl", {"image": "9.png"})
+def test_corrections_of_other_data_or_to_no_text_are_refused(data, tmp_path) -> None:
+    corrections = listed(tmp_path / "suspects.jsonl", {"image": "9.png"})
     with pytest.raises(DataError, match=r"1 listed pictures, such as 9\.png"):
-        select(data, Selection(drop=drop))
-    drop.write_text("{}\n")
-    with pytest.raises(DataError, match=r"suspects\.jsonl:1: KeyError"):
-        select(data, Selection(drop=drop))
+        select(data, Selection(corrections=corrections))
+    for row, error in (("{}", "KeyError"), ('{"image": "0.png", "right": "a?"}', "ValueError")):
+        corrections.write_text(row + "\n")
+        with pytest.raises(DataError, match=rf"suspects\.jsonl:1: {error}"):
+            select(data, Selection(corrections=corrections))
 
 
 @pytest.mark.filterwarnings("ignore:no plate")
@@ -126,7 +132,7 @@ def test_trained_on_goes_back_to_the_beginning(tmp_path) -> None:
 def test_a_run_notes_what_it_learned_from(data, tmp_path, monkeypatch) -> None:
     encoder = weights(tmp_path / "e.safetensors", trained_on=["tn (pictures, pre-training)"])
     pseudo = listed(tmp_path / "pseudo.jsonl", {"image": "3.png", "text": "AB9", "rows": 1})
-    drop = listed(tmp_path / "suspects.jsonl", {"image": "1.png"})
+    wrong = listed(tmp_path / "suspects.jsonl", {"image": "1.png"})
     named = train.edge_recipe
 
     def two_steps(*args, **more):
@@ -137,10 +143,10 @@ def test_a_run_notes_what_it_learned_from(data, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(train, "edge_recipe", two_steps)
     arguments = ["reader", f"--data={data}", f"--run={tmp_path / 'run'}", "--variant=tiny",
                  "--threads=1", "--workers=0", f"--encoder={encoder}", f"--pseudo={pseudo}",
-                 f"--drop={drop}", "--leave-out=tn"]
+                 f"--corrections={wrong}", "--leave-out=tn"]
     assert main(arguments) == ExitCode.OK
     facts = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (facts["suspects_dropped"], facts["left_out"], facts["plates"]) == (1, ["tn"], 2)
+    assert (facts["labels_dropped"], facts["left_out"], facts["plates"]) == (1, ["tn"], 2)
     assert load_weights(tmp_path / "run" / "best.safetensors").notes["trained_on"] == [
         "rendered", "tn (pictures, pre-training)", "us", "us_untexted (pseudo-labels)",
     ]

@@ -70,7 +70,8 @@ def add_texts(command: argparse.ArgumentParser) -> None:
         "--pseudo", type=Path, help="reader: texts for plates without one, by the command pseudo"
     )
     command.add_argument(
-        "--drop", type=Path, help="reader: labels not to learn from, by the command suspects"
+        "--corrections", type=Path,
+        help="reader: wrong labels, by the command suspects; left out, or learned as their right",
     )
 
 
@@ -97,7 +98,7 @@ def train_reader(options: argparse.Namespace) -> None:
     from training.selection import Selection
 
     selection = Selection(
-        pseudo=options.pseudo, drop=options.drop, leave_out=tuple(options.leave_out)
+        pseudo=options.pseudo, corrections=options.corrections, leave_out=tuple(options.leave_out)
     )
     named = fast_recipe if options.fast else edge_recipe
     recipe = named(
@@ -218,7 +219,7 @@ def distill(options: argparse.Namespace) -> None:
     print(run(
         options.data, options.run, start=options.start, teacher=options.teacher,
         minutes=options.minutes, options=run_options(options),
-        selection=Selection(pseudo=options.pseudo, drop=options.drop, missed=options.missed),
+        selection=Selection(pseudo=options.pseudo, corrections=options.corrections, missed=options.missed),
     ))
 
 

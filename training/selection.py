@@ -1,7 +1,8 @@
 """Which of the data a run learns from, and what a published network tells of it.
 
-A list of pseudo-labels adds texts, a list of suspects takes wrong labels away, whole sets can be
-held out, and a fast run takes some of each set. Both lists are written by :mod:`training.pseudo`.
+A list of pseudo-labels adds texts, a list of corrections takes wrong labels away or puts right ones
+in their place, whole sets can be held out, and a fast run takes some of each set. Both lists are
+written by :mod:`training.pseudo`; a person decides what is wrong and adds what is right.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ class Selection:
 
     pseudo: Path | None = None
     """Texts for the plates without one."""
-    drop: Path | None = None
-    """Suspect labels; these cut-outs are not learned from."""
+    corrections: Path | None = None
+    """Wrong labels: these cut-outs are learned with the text ``right`` of their line, or not at
+    all where it has none."""
     leave_out: tuple[str, ...] = ()
     """Sets not learned from at all, with their parts without a text."""
     limit: int | None = None
@@ -66,10 +68,11 @@ def select(data: Path, selection: Selection) -> Selected:
             read, or a list names pictures that the data lacks.
     """
     samples = list(read(data))
-    count, pseudo_sets = len(samples), set()
-    if selection.drop is not None:
-        samples = without_suspects(samples, data, selection.drop)
-    dropped = count - len(samples)
+    corrected, dropped, pseudo_sets = 0, 0, set()
+    if selection.corrections is not None:
+        before, samples = samples, list(with_corrections(samples, data, selection.corrections))
+        dropped = len(before) - len(samples)
+        corrected = len({id(sample) for sample in samples} - {id(sample) for sample in before})
     if selection.pseudo is not None:
         labelled = list(with_pseudo(samples, data, selection.pseudo))
         pseudo_sets = {
@@ -84,7 +87,8 @@ def select(data: Path, selection: Selection) -> Selected:
         samples=[dataclasses.replace(s, dataset=own_set(s.dataset)) for s in samples],
         pseudo_sets=tuple(sorted(pseudo_sets & learned)),
         notes={
-            "pseudo": selection.pseudo is not None, "suspects_dropped": dropped,
+            "pseudo": selection.pseudo is not None,
+            "labels_dropped": dropped, "labels_corrected": corrected,
             "left_out": list(selection.leave_out), "limit": selection.limit,
         },
     )
@@ -123,24 +127,37 @@ def without_sets(samples: list[Sample], names: Sequence[str]) -> list[Sample]:
     return [s for s in samples if s.split is not Split.TRAIN or own_set(s.dataset) not in names]
 
 
-def without_suspects(samples: list[Sample], data: Path, suspects: Path) -> list[Sample]:
-    """``samples`` of ``data`` without the train cut-outs that ``suspects`` lists.
+def with_corrections(
+    samples: list[Sample], data: Path, corrections: Path
+) -> Iterator[Sample]:
+    """``samples`` of ``data``; of the train cut-outs that ``corrections`` lists those whose line
+    has a text ``right``, with that one.
 
     Raises:
-        DataError: ``suspects`` cannot be read, or lists a cut-out that the data lacks.
+        DataError: ``corrections`` cannot be read, or lists a cut-out that the data lacks.
     """
-    listed = _load(suspects, lambda row: None, "image")
+    listed = _load(corrections, _right, "image, and right, if any, a text of our alphabet")
     crops = {relative(sample.path, data) for sample in samples if sample.crop}
     absent = [image for image in listed if image not in crops]
     if absent:
         raise DataError(
-            f"{suspects}: {len(absent)} listed pictures, such as {absent[0]}, are no cut-outs in "
-            f"{data}; list them anew with python -m training suspects"
+            f"{corrections}: {len(absent)} listed pictures, such as {absent[0]}, are no cut-outs "
+            f"in {data}; list them anew with python -m training suspects"
         )
-    return [
-        s for s in samples
-        if not (s.crop and s.split is Split.TRAIN and relative(s.path, data) in listed)
-    ]
+    for sample in samples:
+        image = relative(sample.path, data) if sample.crop else None
+        if sample.split is not Split.TRAIN or image not in listed:
+            yield sample
+        elif right := listed[image]:
+            plate = dataclasses.replace(sample.plates[0], text=right)
+            yield dataclasses.replace(sample, plates=(plate,))
+
+
+def _right(row: dict[str, Any]) -> str | None:
+    right = row.get("right")
+    if right is not None and not (isinstance(right, str) and right and fits(right)):
+        raise ValueError(f"right {right!r}")
+    return right
 
 
 def with_pseudo(samples: Iterable[Sample], data: Path, pseudo: Path) -> Iterator[Sample]:

@@ -1,4 +1,4 @@
-"""What a run learns from: lists of corrections, sets left out, and what its weights tell of that."""
+"""What a run learns from: corrected labels, sets left out, and what its weights tell of that."""
 
 from __future__ import annotations
 

@@ -219,7 +219,9 @@ def distill(options: argparse.Namespace) -> None:
     print(run(
         options.data, options.run, start=options.start, teacher=options.teacher,
         minutes=options.minutes, options=run_options(options),
-        selection=Selection(pseudo=options.pseudo, corrections=options.corrections, missed=options.missed),
+        selection=Selection(
+            pseudo=options.pseudo, corrections=options.corrections, missed=options.missed
+        ),
     ))
 
 

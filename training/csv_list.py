@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alpr_edge.data import Split, read
 from alpr_edge.data.csv_texts import COLUMNS, SPLIT_COLUMN
-from alpr_edge.data.unannotated import relative
+from alpr_edge.data.lists import relative
 from alpr_edge.errors import DataError, OutputError
 from training.selection import some_of_each_set
 

@@ -18,7 +18,8 @@ from rich.progress import track
 from torch import nn
 
 from alpr_edge.data import Sample, Split, read
-from alpr_edge.data.unannotated import read_unannotated, relative
+from alpr_edge.data.lists import relative
+from alpr_edge.data.unannotated import read_unannotated
 from alpr_edge.decode import box_iou
 from alpr_edge.errors import DataError, ModelError, UsageError
 from alpr_edge.geometry import letterbox

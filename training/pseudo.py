@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from alpr_edge.data import Sample, Split, read
-from alpr_edge.data.unannotated import relative
+from alpr_edge.data.lists import relative
 from alpr_edge.errors import DataError, ModelError, OutputError, UsageError
 from alpr_edge.geometry import box_quad, letterbox, rectify
 from alpr_edge.types import Image, Reading

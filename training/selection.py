@@ -8,21 +8,20 @@ written by :mod:`training.pseudo`; a person decides what is wrong and adds what 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from alpr_edge.alphabet import fits
 from alpr_edge.data import Sample, Split, read
-from alpr_edge.data.unannotated import relative
+from alpr_edge.data.corrections import corrected, read_corrections
+from alpr_edge.data.lists import read_list, relative
 from alpr_edge.errors import DataError, UsageError
 from training.checkpoint import load_weights
 
-T = TypeVar("T")
 RENDERED = "rendered"
 UNTEXTED = "_untexted"
 """What the plates of a set that have no text are called after the set's own name."""
@@ -68,11 +67,12 @@ def select(data: Path, selection: Selection) -> Selected:
             read, or a list names pictures that the data lacks.
     """
     samples = list(read(data))
-    corrected, dropped, pseudo_sets = 0, 0, set()
+    changed, dropped, pseudo_sets = 0, 0, set()
     if selection.corrections is not None:
-        before, samples = samples, list(with_corrections(samples, data, selection.corrections))
+        right = read_corrections(data, samples, selection.corrections)
+        before, samples = samples, list(corrected(samples, right, Split.TRAIN))
         dropped = len(before) - len(samples)
-        corrected = len({id(sample) for sample in samples} - {id(sample) for sample in before})
+        changed = len({id(sample) for sample in samples} - {id(sample) for sample in before})
     if selection.pseudo is not None:
         labelled = list(with_pseudo(samples, data, selection.pseudo))
         pseudo_sets = {
@@ -88,7 +88,7 @@ def select(data: Path, selection: Selection) -> Selected:
         pseudo_sets=tuple(sorted(pseudo_sets & learned)),
         notes={
             "pseudo": selection.pseudo is not None,
-            "labels_dropped": dropped, "labels_corrected": corrected,
+            "labels_dropped": dropped, "labels_corrected": changed,
             "left_out": list(selection.leave_out), "limit": selection.limit,
         },
     )
@@ -127,39 +127,6 @@ def without_sets(samples: list[Sample], names: Sequence[str]) -> list[Sample]:
     return [s for s in samples if s.split is not Split.TRAIN or own_set(s.dataset) not in names]
 
 
-def with_corrections(
-    samples: list[Sample], data: Path, corrections: Path
-) -> Iterator[Sample]:
-    """``samples`` of ``data``; of the train cut-outs that ``corrections`` lists those whose line
-    has a text ``right``, with that one.
-
-    Raises:
-        DataError: ``corrections`` cannot be read, or lists a cut-out that the data lacks.
-    """
-    listed = _load(corrections, _right, "image, and right, if any, a text of our alphabet")
-    crops = {relative(sample.path, data) for sample in samples if sample.crop}
-    absent = [image for image in listed if image not in crops]
-    if absent:
-        raise DataError(
-            f"{corrections}: {len(absent)} listed pictures, such as {absent[0]}, are no cut-outs "
-            f"in {data}; list them anew with python -m training suspects"
-        )
-    for sample in samples:
-        image = relative(sample.path, data) if sample.crop else None
-        if sample.split is not Split.TRAIN or image not in listed:
-            yield sample
-        elif right := listed[image]:
-            plate = dataclasses.replace(sample.plates[0], text=right)
-            yield dataclasses.replace(sample, plates=(plate,))
-
-
-def _right(row: dict[str, Any]) -> str | None:
-    right = row.get("right")
-    if right is not None and not (isinstance(right, str) and right and fits(right)):
-        raise ValueError(f"right {right!r}")
-    return right
-
-
 def with_pseudo(samples: Iterable[Sample], data: Path, pseudo: Path) -> Iterator[Sample]:
     """``samples`` of ``data``; the train cut-outs without a text that ``pseudo`` lists have its
     text and rows.
@@ -167,7 +134,10 @@ def with_pseudo(samples: Iterable[Sample], data: Path, pseudo: Path) -> Iterator
     Raises:
         DataError: ``pseudo`` cannot be read or lists what is no such cut-out.
     """
-    texts = _load(pseudo, _text, "image, text of our alphabet, and rows 1, 2 or null")
+    texts = dict(read_list(
+        pseudo, _text, needed="image, text of our alphabet, and rows 1, 2 or null",
+        made_by="python -m training pseudo",
+    ))
     for sample in samples:
         untexted = sample.crop and sample.split is Split.TRAIN and not sample.plates[0].text
         known = texts.pop(relative(sample.path, data), None) if untexted else None
@@ -182,29 +152,11 @@ def with_pseudo(samples: Iterable[Sample], data: Path, pseudo: Path) -> Iterator
         )
 
 
-def _text(row: dict[str, Any]) -> tuple[str, int | None]:
+def _text(row: dict[str, Any]) -> tuple[str, tuple[str, int | None]]:
     text, rows = row["text"], row["rows"]
     if not fits(text) or rows not in (None, 1, 2):
         raise ValueError(f"text {text!r}, rows {rows!r}")
-    return text, rows
-
-
-def _load(path: Path, facts: Callable[[dict[str, Any]], T], needed: str) -> dict[str, T]:
-    """Picture → ``facts`` of its row, of a list that :mod:`training.pseudo` wrote."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}; give a list written by python -m "
-                        "training pseudo or suspects") from error
-    found = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            found[str(row["image"])] = facts(row)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}:{number}: {type(error).__name__}: {error}; a row needs "
-                            f"{needed}") from error
-    return found
+    return str(row["image"]), (text, rows)
 
 
 def trained_on(

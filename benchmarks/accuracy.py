@@ -24,6 +24,7 @@ from rich.progress import Progress
 from alpr_edge import __version__
 from alpr_edge.alphabet import fits
 from alpr_edge.data import Sample, Split, read
+from alpr_edge.data.corrections import read_corrections
 from alpr_edge.data.unannotated import read_unannotated
 from alpr_edge.detector import PlateDetector, WholePicture
 from alpr_edge.engine import Engine
@@ -113,7 +114,7 @@ def run(
     data: Path, split: str, models: Mapping[str, ALPR], limit: int | None = None,
     advance: Callable[[int, int], None] = lambda done, total: None,
     corruption: Corruption | None = None, close_ups: bool = False,
-    unannotated: Path | None = None,
+    unannotated: Path | None = None, corrections: Path | None = None,
 ) -> dict[str, Any]:
     """Measure the named pipelines on the same pictures: the report, ready for JSON.
 
@@ -123,6 +124,7 @@ def run(
     """
     frames, crops = load(data, split, limit)
     listed = read_unannotated(data, read(data), unannotated) if unannotated else {}
+    right = read_corrections(data, read(data), corrections) if corrections else {}
     total = len(frames) + len(crops)
     answers = answer(
         frames, crops, list(models.values()), lambda done: advance(done, total), corruption,
@@ -130,7 +132,7 @@ def run(
     )
     if corruption:
         frames = [corruption.truth(sample) for sample in frames]
-    measured = [figures(frames, crops, given, listed) for given in answers]
+    measured = [figures(frames, crops, given, listed, right) for given in answers]
     return {
         "schema": SCHEMA,
         "alpr_edge": __version__,
@@ -201,6 +203,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="give the cut-outs to the whole pipeline too, as pictures")
     parser.add_argument("--unannotated", type=Path, metavar="FILE",
                         help="plates that the annotations leave out, which are not false either")
+    parser.add_argument("--corrections", type=Path, metavar="FILE",
+                        help="right texts of wrongly labelled cut-outs, for one more figure")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots of the confidence")
 
@@ -232,7 +236,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         content = run(
             options.data, options.split, models, options.limit,
             lambda done, total: progress.update(task, advance=done, total=total), corruption,
-            options.close_ups, options.unannotated,
+            options.close_ups, options.unannotated, options.corrections,
         )
     report = record.record("accuracy", arguments, named, before, content)
     record.save(report, options.out)

@@ -31,6 +31,7 @@ TITLES = {
     "recall_50_by_width": f"Recall per plate width in a {metrics.FRAME_WIDTH}-px frame, IoU > 0.5",
     "corner_error": "Corner error, share of the plate's width: median (95 % interval), p95",
     "exact_match": "Cut-outs read exactly",
+    "exact_match_corrected": "Cut-outs read exactly, wrong labels corrected",
     "exact_match_distinct": "Cut-outs read exactly, mean per distinct text",
     "character_errors": "Character errors (CER)",
     "exact_position": "Characters read right, by position in the true text",

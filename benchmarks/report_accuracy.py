@@ -17,6 +17,7 @@ TITLES = {
     "recall_70": "Plates found tightly (recall, IoU > 0.7)",
     "corner_error": "Corner error, share of the plate's width: median",
     "exact_match": "Cut-outs read exactly",
+    "exact_match_corrected": "Cut-outs read exactly, wrong labels corrected",
     "exact_match_distinct": "Cut-outs read exactly, mean per distinct text",
     "character_errors": "Character errors (CER)",
     "close_up": "Cut-outs given as pictures like any other, found and read exactly",

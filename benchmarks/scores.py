@@ -12,6 +12,7 @@ import numpy as np
 
 from alpr_edge import confidence, metrics
 from alpr_edge.data import Sample
+from alpr_edge.data.corrections import corrected
 from alpr_edge.decode import box_iou
 from alpr_edge.metrics import FrameResult, Rate
 from alpr_edge.types import Box, Detection, Plate
@@ -59,14 +60,17 @@ class Answers:
 def figures(
     frames: Sequence[Sample], crops: Sequence[Sample], answers: Answers,
     unannotated: Unannotated = MappingProxyType({}),
+    right: Mapping[Path, str | None] = MappingProxyType({}),
 ) -> Figures:
-    """All figures of one model."""
+    """All figures of one model; ``right`` are the texts of wrongly labelled cut-outs
+    (:mod:`alpr_edge.data.corrections`)."""
     results = _results(frames, answers.plates)
     return {
         **_detection_figures(results),
         "false_beyond_list": _false(_without(results, unannotated)) if unannotated else {},
         "false_shown_per_picture": _false(_results(frames, answers.shown)),
         **_reading_figures(crops, answers.texts),
+        "exact_match_corrected": _corrected(crops, answers.texts, right) if right else {},
         **_close_ups(crops, answers),
         **_end_to_end(frames, answers.shown),
     }
@@ -185,6 +189,15 @@ def _reading_figures(crops: Sequence[Sample], texts: Sequence[str]) -> Figures:
     for place, rate in enumerate(confidence.by_position(texts, truths), 1):
         found["exact_position"][f"position {place}"] = rate
     return found
+
+
+def _corrected(
+    crops: Sequence[Sample], texts: Sequence[str], right: Mapping[Path, str | None]
+) -> dict[str, Figure]:
+    """The cut-outs read exactly, by corrected labels."""
+    read = {crop.path: text for crop, text in zip(crops, texts, strict=True)}
+    known = list(corrected(crops, right))
+    return _reading_figures(known, [read[crop.path] for crop in known])["exact_match"]
 
 
 def _close_ups(crops: Sequence[Sample], answers: Answers) -> Figures:

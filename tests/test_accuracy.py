@@ -209,8 +209,11 @@ def test_two_models_are_paired(data, good, poor):
 def test_every_figure_has_a_table(data, good, poor, tmp_path):
     listed = tmp_path / "listed.jsonl"
     listed.write_text(json.dumps({"image": "20.png", "box": FAR}) + "\n")
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text(json.dumps({"image": "60.png", "right": "AB12"}) + "\n")
+    lists = {"unannotated": listed, "corrections": wrong}
     for models in ({"good": good}, {"good": good, "poor": poor}):
-        report = accuracy.run(data, "val", models, close_ups=True, unannotated=listed)
+        report = accuracy.run(data, "val", models, close_ups=True, **lists)
         assert set(report["metrics"]) == set(TITLES)
         assert len(list(confidence_tables(report))) == 2 * len(models)
         shown = list(tables(report))
@@ -243,6 +246,23 @@ def test_plates_that_nobody_annotated_are_no_false_detections(data, good, tmp_pa
     listed.write_text(json.dumps({"image": "20.png", "box": BOX}) + "\n")  # annotated: found
     report = accuracy.run(data, "val", {"good": good}, unannotated=listed)
     assert counts(report, "recall_50")["all frames"] == (3, 3)
+
+
+def test_wrong_labels_are_corrected_beside_the_figure_as_labelled(data, good, tmp_path):
+    report = accuracy.run(data, "val", {"good": good})
+    assert report["metrics"]["exact_match_corrected"] == {}
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text('{"image": "70.png", "right": "XY0"}\n{"image": "60.png"}\n')
+    report = accuracy.run(data, "val", {"good": good}, corrections=wrong)
+    assert counts(report, "exact_match") == {
+        "us": (1, 2), "vn": (0, 1), "one row": (1, 1), "two rows": (0, 1), "all crops": (1, 3),
+    }
+    assert counts(report, "exact_match_corrected") == {
+        "us": (2, 2), "one row": (1, 1), "all crops": (2, 2),
+    }
+    wrong.write_text('{"image": "10.png", "right": "XY0"}\n')  # a frame
+    with pytest.raises(DataError, match=r"such as 10\.png, are no cut-outs"):
+        accuracy.run(data, "val", {"good": good}, corrections=wrong)
 
 
 def test_limit_takes_the_first_of_each_set(data, good):

@@ -4,7 +4,7 @@ right text in ``right``, or none where the picture shows no plate or nobody can 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def read_corrections(data: Path, samples: Iterable[Sample], path: Path) -> dict[
 
 
 def corrected(
-    samples: Iterable[Sample], right: dict[Path, str | None], split: Split | None = None
+    samples: Iterable[Sample], right: Mapping[Path, str | None], split: Split | None = None
 ) -> Iterator[Sample]:
     """The samples, the cut-outs among them with the texts of ``right``, less those without one;
     with a ``split`` only its samples are changed."""

@@ -1,4 +1,4 @@
-"""Pseudo-labels and suspect labels: what readers that are made up agree on."""
+"""Pseudo-labels: what readers that are made up agree on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from training.pseudo import (
     load_reader,
     views,
     write_pseudo,
-    write_suspects,
 )
 from training.reader.data import load_plates
 from training.reader.model import IGNORE, reader_tiny
@@ -121,21 +120,6 @@ def test_pseudo_labels_are_what_all_readers_and_views_agree_on(tmp_path, capsys)
     assert sheet.shape == (84 + 18 + 8, 7 * 196 + 4, 3)
 
 
-def test_suspects_are_read_otherwise_than_labelled_in_every_split(tmp_path, capsys) -> None:
-    splits = list(Split)
-    data = data_of(tmp_path / "data", [
-        *({"text": "AB1", "split": split.value} for split in splits), {"text": "AB7"}, {},
-    ])
-    reader = by_grey({grey: reading("AB7") for grey in range(6)} | {0: reading("AB1")})
-    out = tmp_path / "suspects.jsonl"
-    assert write_suspects(data, [reader], out, 0.9) == 3
-    assert [(row["split"], row["text"], row["read"]) for row in listed(out)] == [
-        (split.value, "AB1", "AB7") for split in splits[1:]
-    ]
-    assert "3 of 5" in capsys.readouterr().out
-    assert out.with_suffix(".png").exists()
-
-
 def test_nothing_found_is_an_empty_list(tmp_path) -> None:
     data = data_of(tmp_path / "data", [{}])
     out = tmp_path / "pseudo.jsonl"
@@ -208,7 +192,7 @@ def test_a_reader_reads_with_the_temperature_of_its_notes(tmp_path) -> None:
 
 @pytest.mark.parametrize(("command", "data", "out", "least", "code", "told"), [
     ("pseudo", [{}], "p.jsonl", "1.5", ExitCode.USAGE, "0 to 1"),
-    ("suspects", [{}], "p.png", "0.9", ExitCode.USAGE, ".jsonl"),
+    ("pseudo", [{}], "p.png", "0.9", ExitCode.USAGE, ".jsonl"),
     ("pseudo", [{}], "absent/p.jsonl", "0.9", ExitCode.OUTPUT, "make it first"),
     ("pseudo", [{"text": "AB1"}], "p.jsonl", "0.9", ExitCode.USAGE, "every cut-out"),
     ("suspects", [{}], "p.jsonl", "0.9", ExitCode.USAGE, "no cut-out has a text"),

@@ -34,8 +34,8 @@ def parser() -> argparse.ArgumentParser:
     add("lr-find", "sweep the learning rate: curve and suggestion", of.add_lr_find, of.lr_find)
     add("average", "mix a run's weights with its start's", of.add_average, of.average)
     add("publish", "a run's best weights, fitted on dev, to a file", of.add_publish, of.publish)
-    add("pseudo", "texts for plates without one, where readers agree", data.add_agree, data.pseudo)
-    add("suspects", "labels likely wrong: readers agree on another", data.add_agree, data.suspects)
+    add("pseudo", "texts for plates without one, where readers agree", data.add_pseudo, data.pseudo)
+    add("suspects", "labels likely wrong: readers read others", data.add_suspects, data.suspects)
     add("missed", "plates nobody annotated in training frames", data.add_missed, data.missed)
     add("close-ups", "what a detector finds, to make a closer look on",
         data.add_close_ups, data.close_ups)

@@ -13,18 +13,32 @@ from alpr_edge.errors import ExitCode
 from training.commands import DATA
 
 
-def add_agree(command: argparse.ArgumentParser) -> None:
-    """Options of ``pseudo`` and ``suspects``."""
+def add_pseudo(command: argparse.ArgumentParser) -> None:
+    """Options of ``pseudo``."""
+    _add_readers(command)
+    command.add_argument(
+        "--least", type=float, default=0.9, help="least confidence (default: 0.9)"
+    )
+
+
+def add_suspects(command: argparse.ArgumentParser) -> None:
+    """Options of ``suspects``."""
+    _add_readers(command)
+    command.add_argument(
+        "--least", type=float, default=0.2,
+        help="least share of another text in what it and the label get (default: 0.2)",
+    )
+
+
+def _add_readers(command: argparse.ArgumentParser) -> None:
+    """The options that both have."""
     command.add_argument("--data", type=Path, required=True, help=DATA)
     command.add_argument(
         "--weights", type=Path, required=True, action="append",
         help="a published reader (.safetensors); again for more readers",
     )
     command.add_argument(
-        "--out", type=Path, required=True, help="JSON lines to write; a .png goes beside"
-    )
-    command.add_argument(
-        "--least", type=float, default=0.9, help="least confidence (default: 0.9)"
+        "--out", type=Path, required=True, help="JSON lines to write; pictures go beside"
     )
 
 
@@ -37,7 +51,8 @@ def pseudo(options: argparse.Namespace) -> None:
 
 def suspects(options: argparse.Namespace) -> None:
     """List suspect labels."""
-    from training.pseudo import load_readers, write_suspects
+    from training.pseudo import load_readers
+    from training.suspects import write_suspects
 
     write_suspects(options.data, load_readers(options.weights), options.out, options.least)
 

@@ -29,7 +29,7 @@ from training.detector.data import read_frame
 from training.detector.evaluate import detect
 from training.detector.model import Detector
 from training.networks import build
-from training.sheet import captioned, grid, save
+from training.sheet import captioned, save_pages
 
 NEAR = 0.1
 """A detection that overlaps an annotation by this IoU is about the annotated plate."""
@@ -88,9 +88,7 @@ def _draw(found: Sequence[tuple[Sample, Detection]], out: Path) -> None:
         captioned(_surroundings(read_frame(frame), detection.box), str(number))
         for number, (frame, detection) in enumerate(found, 1)
     ]
-    for page, start in enumerate(range(0, len(cells), _PAGE), 1):
-        name = f"{out.stem}-{page}.png"
-        save(grid(cells[start : start + _PAGE], _COLUMNS), out.with_name(name))
+    save_pages(cells, _COLUMNS, _PAGE, out)
 
 
 def _surroundings(image: Image, box: Box) -> Image:

@@ -1,12 +1,11 @@
-"""What readers agree on: texts for plates that have none, and labels that are likely wrong.
+"""What readers agree on: texts for plates that have none.
 
     python -m training pseudo --data DATA --weights A.safetensors --out pseudo.jsonl
-    python -m training suspects --data DATA --weights A.safetensors --out suspects.jsonl
 
 Every reader reads :data:`VIEWS` of a cut-out; a text counts where all of them give it and the least
 of their confidences is high enough. The pseudo-labels (Lee 2013) are for ``python -m training
-reader --pseudo``, the suspects for its ``--drop`` (:mod:`training.selection`). Beside either list,
-``.png`` shows some of it, to be checked by eye.
+reader --pseudo`` (:mod:`training.selection`). Beside the list, ``.png`` shows some of it, to be
+checked by eye.
 """
 
 from __future__ import annotations
@@ -99,8 +98,8 @@ def findings(
 
     A picture that cannot be read is told on standard error and left out.
     """
-    pictures = iter(_pictures(samples))
-    while part := list(itertools.islice(pictures, _BATCH)):
+    opened = iter(pictures(samples))
+    while part := list(itertools.islice(opened, _BATCH)):
         plates = np.concatenate([views(image) for _, image in part])
         answers = [reader(plates) for reader in readers]
         for index, (sample, _) in enumerate(part):
@@ -110,7 +109,8 @@ def findings(
                 yield Finding(sample=sample, reading=reading)
 
 
-def _pictures(samples: Iterable[Sample]) -> Iterator[tuple[Sample, Image]]:
+def pictures(samples: Iterable[Sample]) -> Iterator[tuple[Sample, Image]]:
+    """Each with its picture; one that cannot be read is told on standard error and left out."""
     for sample in samples:
         image = cv2.imread(str(sample.path), cv2.IMREAD_COLOR)
         if image is None:
@@ -128,7 +128,7 @@ def write_pseudo(data: Path, readers: Sequence[Read], out: Path, least: float) -
         UsageError: ``least`` is no probability. DataError: no train cut-out lacks a text.
         OutputError: ``out`` cannot be written.
     """
-    _check(out, least)
+    check_out(out, least)
     samples = list(read(data))
     wanted = [s for s in samples if s.crop and s.split is Split.TRAIN and not s.plates[0].text]
     if not wanted:
@@ -145,40 +145,12 @@ def write_pseudo(data: Path, readers: Sequence[Read], out: Path, least: float) -
         for f in kept
     ]
     _write(out, rows, kept, lambda f: f"{f.reading.text}  {f.reading.confidence:.2f}")
-    _tell(wanted, kept)
+    tell(wanted, kept)
     print(f"{len(found) - len(kept)} more left out: plates of calib, dev or val have their text")
     return len(kept)
 
 
-def write_suspects(data: Path, readers: Sequence[Read], out: Path, least: float) -> int:
-    """List the labelled cut-outs of every split whose readings agree on another text than the
-    label; returns how many.
-
-    A reader may have learnt a wrong label of split train by heart; then it is not found.
-
-    Raises:
-        UsageError: ``least`` is no probability. DataError: no cut-out has a text.
-        OutputError: ``out`` cannot be written.
-    """
-    _check(out, least)
-    wanted = [s for s in read(data) if s.crop and s.plates[0].text]
-    if not wanted:
-        raise DataError(f"{data}: no cut-out has a text; nothing to do")
-    found = [f for f in findings(wanted, readers, least) if f.reading.text != f.label]
-    rows = [
-        {
-            "image": relative(f.sample.path, data), "set": f.sample.dataset,
-            "split": f.sample.split, "text": f.label, "read": f.reading.text,
-            "confidence": round(f.reading.confidence, 4),
-        }
-        for f in found
-    ]
-    _write(out, rows, found, lambda f: f"{f.label} > {f.reading.text}")
-    _tell(wanted, found)
-    return len(found)
-
-
-def _check(out: Path, least: float) -> None:
+def check_out(out: Path, least: float) -> None:
     """What would be a pity to find out after the reading."""
     if not 0 <= least <= 1:
         raise UsageError(f"--least {least}: a confidence is 0 to 1")
@@ -200,13 +172,13 @@ def _write(
     cells = [
         captioned(letterbox(image, *_CELL)[0], caption(found[index]))
         for index in sorted(chosen)
-        for _, image in _pictures([found[index].sample])
+        for _, image in pictures([found[index].sample])
     ]
     if cells:
         save(grid(cells, _COLUMNS), out.with_suffix(".png"))
 
 
-def _tell(wanted: list[Sample], found: list[Finding]) -> None:
+def tell(wanted: list[Sample], found: list[Finding]) -> None:
     """How many of how many, per set."""
     every = Counter(sample.dataset for sample in wanted)
     kept = Counter(finding.sample.dataset for finding in found)

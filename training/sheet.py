@@ -143,6 +143,13 @@ def grid(cells: list[Image], columns: int) -> Image:
     return sheet
 
 
+def save_pages(cells: list[Image], columns: int, per_page: int, out: Path) -> None:
+    """Sheets of ``per_page`` cells each beside ``out``: its name with -1.png and so on."""
+    for page, start in enumerate(range(0, len(cells), per_page), 1):
+        name = f"{out.stem}-{page}.png"
+        save(grid(cells[start : start + per_page], columns), out.with_name(name))
+
+
 def captioned(image: Image, caption: str) -> Image:
     """A picture (H, W, 3) with a line of text below it."""
     height, width = image.shape[:2]

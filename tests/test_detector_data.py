@@ -15,14 +15,7 @@ torch = pytest.importorskip("torch")
 from alpr_edge.data.sample import POLICIES, PlateTruth, policy
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import box_quad
-from training.detector.data import (
-    PSEUDO_WEIGHT,
-    DataConfig,
-    FrameDataset,
-    batches,
-    collate,
-    truth_of,
-)
+from training.detector.data import DataConfig, FrameDataset
 from training.detector.geometry import (
     Plates,
     View,
@@ -33,6 +26,7 @@ from training.detector.geometry import (
     random_view,
     warp,
 )
+from training.detector.scenes import PSEUDO_WEIGHT, batches, collate, truth_of
 
 QUAD = ((40.0, 30.0), (100.0, 34.0), (98.0, 56.0), (38.0, 52.0))
 

@@ -22,11 +22,11 @@ from alpr_edge.data.sample import Split
 from alpr_edge.errors import ModelError, UsageError
 from training.checkpoint import Weights, data_hash, load_weights, resumed_step
 from training.detector.data import DataConfig, FrameDataset
-from training.detector.data import batches as frame_batches
 from training.detector.evaluate import evaluate as evaluate_detector
 from training.detector.evaluate import frames_of
 from training.detector.loss import quality_focal
 from training.detector.model import parts
+from training.detector.scenes import batches as frame_batches
 from training.loop import Batch, Evaluate, LoopConfig, seed_everything, train
 from training.missed import read_missed
 from training.networks import build

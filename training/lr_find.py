@@ -24,7 +24,7 @@ from alpr_edge.errors import UsageError
 from training.checkpoint import parameter_groups
 from training.detector import train as detector
 from training.detector.data import DataConfig, FrameDataset
-from training.detector.data import batches as frame_batches
+from training.detector.scenes import batches as frame_batches
 from training.loop import Batch, LoopConfig, NonFiniteLossError, losses_of, seed_everything
 from training.reader import train as reader
 from training.reader.data import PlateStream, load_plates

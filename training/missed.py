@@ -25,9 +25,9 @@ from alpr_edge.errors import DataError, ModelError, UsageError
 from alpr_edge.geometry import letterbox
 from alpr_edge.types import Box, Detection, Image
 from training.checkpoint import load_weights
-from training.detector.data import read_frame
 from training.detector.evaluate import detect
 from training.detector.model import Detector
+from training.detector.scenes import read_frame
 from training.networks import build
 from training.sheet import captioned, save_pages
 

@@ -23,7 +23,7 @@ from alpr_edge.errors import DataError, OutputError, UsageError
 from alpr_edge.types import Floats, Image
 
 if TYPE_CHECKING:
-    from training.detector.data import FrameDataset
+    from training.detector.scenes import SceneDataset
 
 READER, DETECTOR, CLOSER, RENDERED = "reader", "detector", "closer", "rendered"
 WHAT = (READER, DETECTOR, CLOSER, RENDERED)
@@ -112,7 +112,7 @@ def closer_sheet(data: Path, strength: float, seed: int) -> Image:
     return _outlined(dataset, CLOSER_GRID, seed)
 
 
-def _outlined(dataset: FrameDataset, shape: tuple[int, int], seed: int) -> Image:
+def _outlined(dataset: SceneDataset, shape: tuple[int, int], seed: int) -> Image:
     """``shape``, rows and columns, of the dataset's pictures with the plates' outlines."""
     rng = np.random.default_rng(seed)
     rows, columns = shape

@@ -25,8 +25,8 @@ from alpr_edge.detector import PlateDetector
 from alpr_edge.errors import DataError, OutputError
 from alpr_edge.metrics import FrameResult
 from alpr_edge.types import Detection
-from training.detector.data import read_frame
 from training.detector.evaluate import OVERLAP, figures
+from training.detector.scenes import read_frame
 
 HEIGHT, WIDTH = 128, 192
 """Of a close-up."""

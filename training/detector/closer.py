@@ -17,9 +17,9 @@ from alpr_edge.types import Box, Floats, Image
 from training import augment
 from training.checkpoint import data_hash, load_weights, resumed_step
 from training.detector.close_ups import HEIGHT, WIDTH, candidates_of, evaluate, finder
-from training.detector.data import RECIPE, DataConfig, FrameDataset, batches, ignored
 from training.detector.evaluate import frames_of
 from training.detector.geometry import Plates, View, crop, flip, turned_view, warp
+from training.detector.scenes import RECIPE, SceneConfig, SceneDataset, batches, ignored
 from training.loop import LoopConfig, seed_everything, train
 from training.missed import read_missed
 from training.networks import build
@@ -32,9 +32,8 @@ STEPS = 20_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CloseConfig(DataConfig):
-    """How close-ups are made; probabilities are per picture. A close-up is no mosaic and has the
-    network's size: ``mosaic`` and ``size`` do nothing here."""
+class CloseConfig(SceneConfig):
+    """How close-ups are made; probabilities are per picture."""
 
     batch: int = 32
     plates: int = 8
@@ -57,7 +56,7 @@ def closer_loop(minutes: float | None = None) -> LoopConfig:
     )
 
 
-class CloseUps(FrameDataset):
+class CloseUps(SceneDataset):
     """Endless batches of close-ups. ``places`` has boxes, by the frame's path, where the detector
     saw plates that nobody annotated; what ``missed`` has of them is neither right nor wrong."""
 
@@ -74,7 +73,7 @@ class CloseUps(FrameDataset):
     def picture(self, rng: np.random.Generator) -> tuple[Image, Plates, bool]:
         """One close-up (128, 192, 3), its plates, and whether all plates are annotated."""
         config = self.config
-        sample, image, plates, mirrored = self._scene(rng)
+        sample, image, plates, mirrored = self.scene(rng)
         places = ignored(self.places.get(sample.path, ()))
         if mirrored:
             places = flip(places, sample.width)

@@ -22,7 +22,7 @@ from alpr_edge.metrics import (
     sure_threshold,
 )
 from alpr_edge.types import Detection, Image
-from training.detector.data import read_frame
+from training.detector.scenes import read_frame
 from training.options import device_of, has_bfloat16
 
 HEIGHT, WIDTH = 384, 640

@@ -11,10 +11,11 @@ import torch
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import UsageError
 from training.checkpoint import data_hash, load_weights, resumed_step
-from training.detector.data import DataConfig, FrameDataset, batches
+from training.detector.data import DataConfig, FrameDataset
 from training.detector.evaluate import evaluate, frames_of
 from training.detector.mobilenetv4 import imagenet_weights
 from training.detector.model import Detector, detector_edge, detector_medium, detector_small
+from training.detector.scenes import batches
 from training.loop import LoopConfig, seed_everything, train
 from training.missed import read_missed
 from training.options import DEFAULTS, RunOptions

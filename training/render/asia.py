@@ -114,7 +114,8 @@ def indonesia(material: RenderMaterial, rng: np.random.Generator) -> Draft:
         text = text.replace(" ", "  ")
     font = material.font(rng, False, everyday=0.15)
     row = height * rng.uniform(0.5, 0.58)
-    box = (8, height * 0.11, width - 16, row)
+    edge = rng.uniform(0.02, 0.06) * width
+    box = (edge, height * 0.11, width - 2 * edge, row)
     draw_line(canvas, rng, font, text, box, ink, rng.random() < 0.4, _CONDENSED)
     month = f"{rng.integers(1, 13):02d}{pick(rng, '.- ')}{rng.integers(20, 32)}"
     place = rng.uniform(0.5, 0.65) if bike else rng.uniform(0.2, 0.5)

@@ -39,8 +39,8 @@ from training.render.street import drawn_background
 
 SET, SPLIT = "rendered", Split.VAL
 SEED = 40939
-"""Of the reported set: not to be looked at. (20261 was looked at while the set was made, 77003 to see
-what is read wrong.)"""
+"""Of the reported set: not to be looked at. (20261 was looked at while the set was made, 77003
+when its wrong reads were.)"""
 _CROPS, _FRAMES, _STREETS = 1000, 1001, 1002
 """Second part of the seeds; :func:`rendered_eval` has the numbers of the styles."""
 _STREET_COUNT, _PHOTO_COUNT = 8, 48

@@ -25,13 +25,14 @@ ACCURACY = (
     ("false plates shown per picture", "false_shown_per_picture", "all frames"),
     ("read exactly, cn_ccpd_crops", "exact_match", "cn_ccpd_crops"),
     ("read exactly, all labelled cut-outs", "exact_match", "all crops"),
-    ("the same by `read --crops`: whole and where found", "cut_out", "all crops"),
-    ("the same given as pictures like any other", "close_up", "all crops"),
+    ("the same, wrong labels corrected", "exact_match_corrected", "all crops"),
+    ("as labelled by `read --crops`: whole and where found", "cut_out", "all crops"),
+    ("as labelled, given as pictures like any other", "close_up", "all crops"),
     ("read exactly, plates of two rows", "exact_match", "two rows"),
     ("end to end, ccpd_base", "end_to_end", "ccpd_base"),
 )
 """Rows: label, figure, group."""
-ASKED_FOR = frozenset(("false_beyond_list", "cut_out", "close_up"))
+ASKED_FOR = frozenset(("false_beyond_list", "cut_out", "close_up", "exact_match_corrected"))
 """Figures that a report has if it was asked for them."""
 SPEED = (
     (f"detection, {JUDGED.frame} frame", "detection"), ("reading, one plate", "reading"),

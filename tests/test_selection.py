@@ -19,6 +19,7 @@ from training.__main__ import main
 from training.checkpoint import load_weights, save_weights
 from training.detector.data import DataConfig, FrameDataset
 from training.reader import pretrain, train
+from training.reader.data import evaluation_plates
 from training.reader.model import reader_tiny
 from training.selection import EVERYTHING, Selection, select, trained_on
 
@@ -77,6 +78,12 @@ def test_corrections_of_other_data_or_to_no_text_are_refused(data, tmp_path) -> 
         corrections.write_text(row + "\n")
         with pytest.raises(DataError, match=rf"suspects\.jsonl:1: {error}"):
             select(data, Selection(corrections=corrections))
+
+
+def test_dev_is_judged_by_the_right_labels(data, tmp_path) -> None:
+    wrong = listed(tmp_path / "wrong.jsonl", {"image": "2.png", "right": "AB8"}, {"image": "5.png"})
+    assert [plate.text for plate in evaluation_plates(data, Split.DEV)] == ["AB3", "TN2"]
+    assert [plate.text for plate in evaluation_plates(data, Split.DEV, wrong)] == ["AB8"]
 
 
 @pytest.mark.filterwarnings("ignore:no plate")

@@ -69,9 +69,14 @@ def add_texts(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--pseudo", type=Path, help="reader: texts for plates without one, by the command pseudo"
     )
+    add_corrections(command)
+
+
+def add_corrections(command: argparse.ArgumentParser) -> None:
+    """The list of wrong labels."""
     command.add_argument(
         "--corrections", type=Path,
-        help="reader: wrong labels, by the command suspects; left out, or learned as their right",
+        help="reader: labels of train and dev that are wrong, and what is right; see suspects",
     )
 
 
@@ -263,6 +268,7 @@ def add_average(command: argparse.ArgumentParser) -> None:
         "--shares", type=float, nargs="+", default=[0.25, 0.5, 0.75], metavar="SHARE",
         help="of the run's latest weights, each judged on dev (0.25 0.5 0.75)",
     )
+    add_corrections(command)
     command.add_argument("--threads", type=int, default=2)
 
 
@@ -271,7 +277,8 @@ def average(options: argparse.Namespace) -> None:
     from training.average import average
 
     made = average(
-        options.run, options.start, options.data, options.shares, threads=options.threads
+        options.run, options.start, options.data, options.shares, threads=options.threads,
+        corrections=options.corrections,
     )
     print("better than the run's best, and in its place" if made.replaced
           else "none is better than the run's best, which stays")
@@ -284,13 +291,16 @@ def add_publish(command: argparse.ArgumentParser) -> None:
     command.add_argument("--to", type=Path, required=True, help=".safetensors to write")
     command.add_argument("--detector", type=Path, metavar="DIR",
                          help="of a closer look: model folder of the detector it belongs to")
+    add_corrections(command)
 
 
 def publish(options: argparse.Namespace) -> None:
     """Publish a run's weights."""
     from training.publish import publish
 
-    print(publish(options.run, options.to, options.data, options.detector))
+    print(publish(
+        options.run, options.to, options.data, options.detector, options.corrections
+    ))
 
 
 def add_ablate(command: argparse.ArgumentParser) -> None:

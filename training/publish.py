@@ -38,10 +38,12 @@ LOST = 0.01
 
 
 def publish(
-    run_dir: Path, target: Path, data: Path, detector: Path | None = None
+    run_dir: Path, target: Path, data: Path, detector: Path | None = None,
+    corrections: Path | None = None,
 ) -> dict[str, Any]:
     """Write ``run_dir``'s best weights to ``target`` with the facts fitted on dev; those of a
-    closer look on what ``detector``, a model folder, finds there.
+    closer look on what ``detector``, a model folder, finds there, those of a reader by the right
+    labels of ``corrections``.
 
     Returns those facts.
 
@@ -57,7 +59,7 @@ def publish(
             if weights.notes.get("variant") == CLOSER else choose_threshold(network, data)
         )}
     else:
-        facts = fit_confidence(network, evaluation_plates(data, Split.DEV))
+        facts = fit_confidence(network, evaluation_plates(data, Split.DEV, corrections))
     facts["trained_on"] = weights.notes.get("trained_on") or training_sets(weights.task, data)
     config = network.config
     try:

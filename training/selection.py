@@ -29,7 +29,7 @@ UNTEXTED = "_untexted"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What to learn from; splits calib, dev and val are never changed by it."""
+    """What to learn from; it never changes splits calib, dev and val."""
 
     pseudo: Path | None = None
     """Texts for the plates without one."""

@@ -15,6 +15,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from alpr_edge.alphabet import PAD, SLOTS, encode, fits
 from alpr_edge.data import read
+from alpr_edge.data.corrections import corrected, read_corrections
 from alpr_edge.data.sample import PlateTruth, Sample, Split
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, box_quad, quad_box, rectify
@@ -261,14 +262,20 @@ def batches(
     return loaded(stream, workers, batch_size=batch_size, collate=collate)
 
 
-def evaluation_plates(data: Path, split: Split) -> list[Plate]:
-    """Every labelled plate cut-out of a split, as the runtime's ``--crops`` would read it; where
-    the data has no cut-outs, the labelled plates of its frames.
+def evaluation_plates(
+    data: Path, split: Split, corrections: Path | None = None
+) -> list[Plate]:
+    """Every labelled plate cut-out of a split, as the runtime's ``--crops`` would read it, with the
+    right labels of a list of wrong ones; where the data has no cut-outs, the labelled plates of its
+    frames.
 
     Raises:
-        DataError: the split has no labelled plate.
+        DataError: the split has no labelled plate, or the list is of other data.
     """
-    samples = [sample for sample in read(data) if sample.split is split]
+    samples = list(read(data))
+    if corrections is not None:
+        samples = list(corrected(samples, read_corrections(data, samples, corrections)))
+    samples = [sample for sample in samples if sample.split is split]
     items, _ = load_plates([s for s in samples if s.crop] or samples, split)
     if not items:
         raise DataError(f"{data} has no plate with a text in split {split}; needed to evaluate")

@@ -147,7 +147,7 @@ def run(
         batches(stream, recipe.batch_size, options.workers),
         recipe.loop,
         run_dir,
-        evaluator(evaluation_plates(data, Split.DEV), run_dir),
+        evaluator(evaluation_plates(data, Split.DEV, recipe.selection.corrections), run_dir),
         task="reader",
         options=options,
         notes={

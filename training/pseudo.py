@@ -153,9 +153,9 @@ def write_pseudo(data: Path, readers: Sequence[Read], out: Path, least: float) -
 def check_out(out: Path, least: float) -> None:
     """What would be a pity to find out after the reading."""
     if not 0 <= least <= 1:
-        raise UsageError(f"--least {least}: a confidence is 0 to 1")
+        raise UsageError(f"--least is {least}; allowed: 0 to 1")
     if out.suffix == ".png":
-        raise UsageError(f"--out {out}: the contact sheet gets this name; end it in .jsonl")
+        raise UsageError(f"--out {out}: the pictures beside it end so; end it in .jsonl")
     if not out.parent.is_dir():
         raise OutputError(f"--out {out}: its folder does not exist; make it first")
 

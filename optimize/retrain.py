@@ -172,7 +172,7 @@ def _inputs(options: argparse.Namespace, **more: Any) -> dict[str, Any]:
         for name, value in more.items()
     }
     lists = {
-        name: hash_file(path) for name in ("pseudo", "drop", "missed")
+        name: hash_file(path) for name in ("pseudo", "corrections", "missed")
         if (path := getattr(options, name)) is not None
     }
     return facts | lists | {

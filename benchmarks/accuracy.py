@@ -123,8 +123,9 @@ def run(
     :mod:`benchmarks.certainty`. ``advance`` is told the pictures done and their total.
     """
     frames, crops = load(data, split, limit)
-    listed = read_unannotated(data, read(data), unannotated) if unannotated else {}
-    right = read_corrections(data, read(data), corrections) if corrections else {}
+    samples = list(read(data)) if unannotated or corrections else []
+    listed = read_unannotated(data, samples, unannotated)
+    right = read_corrections(data, samples, corrections) if corrections else {}
     total = len(frames) + len(crops)
     answers = answer(
         frames, crops, list(models.values()), lambda done: advance(done, total), corruption,

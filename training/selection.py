@@ -2,7 +2,8 @@
 
 A list of pseudo-labels adds texts, a list of corrections takes wrong labels away or puts right ones
 in their place, whole sets can be held out, and a fast run takes some of each set. Both lists are
-written by :mod:`training.pseudo`; a person decides what is wrong and adds what is right.
+written by :mod:`training.pseudo` and :mod:`training.suspects`; a person decides what is wrong and
+adds what is right.
 """
 
 from __future__ import annotations

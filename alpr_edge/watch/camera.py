@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from alpr_edge.stages import Stage
 from alpr_edge.types import Plate, Quad
+from alpr_edge.watch.clutter import Clutter
 from alpr_edge.watch.config import CameraConfig, PrivacyConfig
 from alpr_edge.watch.delivery import Delivery
 from alpr_edge.watch.desk import Desk, Look
@@ -57,6 +58,7 @@ class Camera:
         self._trackers, self._tracker = trackers, trackers()
         self._delivery, self._apart = delivery, apart
         self._privacy, self._hasher = privacy, hasher
+        self._clutter = None if apart else Clutter()
         self._gate = MotionGate() if config.motion and not apart else None
         self._covered = Covered() if privacy.redact else None
         self._quads: list[Quad] = []
@@ -99,7 +101,7 @@ class Camera:
 
     def _process(self, desk: Desk, frame: Frame) -> None:
         if self._gate is None or self._gate.passes(frame):
-            self._see(frame, desk.look(frame, self.config))
+            self._see(frame, desk.look(frame, self.config, self._clutter))
         else:
             self._rest(frame)
         self._count(frame)

@@ -1,4 +1,5 @@
-"""The detector of one camera: tiles, a smaller stream to look in, and only plates that count."""
+"""The detector of one camera: tiles, a smaller stream to look in, only plates that count, and a
+closer look only at what is not known to be no plate."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import numpy as np
 from alpr_edge import geometry
 from alpr_edge.detector import StagedDetector
 from alpr_edge.types import Detection, Image
+from alpr_edge.watch.clutter import Clutter
 from alpr_edge.watch.config import CameraConfig
 from alpr_edge.watch.region import is_inside, plate_width
 from alpr_edge.watch.tiles import TiledDetector
@@ -18,9 +20,11 @@ from alpr_edge.watch.tiles import TiledDetector
 class CameraDetector(StagedDetector):
     """Another detector, as ``camera`` is configured.
 
-    ``small``, where it is set before a picture, is the picture to look in instead: what is found
-    is scaled. ``ignored`` has what does not count in the last picture, so that it is not read:
-    outside of the region or too small. Redaction covers it all the same.
+    Set before each picture: ``small``, if any, is the picture to look in instead (what is found is
+    scaled); ``time`` is when it was shown, in seconds, and ``clutter`` what pictures before it
+    showed to be no plate (None: it follows no other picture). ``ignored`` has what does not count
+    in the last picture, so that it is not read: outside of the region or too small. Redaction
+    covers it all the same.
     """
 
     def __init__(self, detector: StagedDetector, camera: CameraConfig) -> None:
@@ -28,6 +32,8 @@ class CameraDetector(StagedDetector):
         self._detector = TiledDetector(detector, *camera.tiles) if tiled else detector
         self._camera = camera
         self.small: Image | None = None
+        self.time = 0.0
+        self.clutter: Clutter | None = None
         self.ignored: list[Detection] = []
 
     def letterbox(self, image: Image) -> Any:
@@ -50,8 +56,13 @@ class CameraDetector(StagedDetector):
         return [one for one, count in zip(found, counts, strict=True) if count]
 
     def look_closer(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
-        """The other detector's, in the whole picture."""
-        return self._detector.look_closer(detections, image)
+        """The other detector's, in the whole picture, at what is not known to be clutter."""
+        if self.clutter is None:
+            return self._detector.look_closer(detections, image)
+        unknown = self.clutter.unknown(detections, self.time)
+        plates = self._detector.look_closer(unknown, image)
+        self.clutter.learn(unknown, plates, self.time)
+        return plates
 
     def _counts(self, detection: Detection, width: int, height: int) -> bool:
         camera = self._camera

@@ -9,6 +9,7 @@ from alpr_edge.detector import StagedDetector
 from alpr_edge.pipeline import ALPR, Result
 from alpr_edge.types import Image, Quad
 from alpr_edge.watch.camera_detector import CameraDetector
+from alpr_edge.watch.clutter import Clutter
 from alpr_edge.watch.config import CameraConfig, ModelConfig
 from alpr_edge.watch.types import Frame
 
@@ -40,13 +41,15 @@ class Desk:
         """The reader's own threshold of a text."""
         return self._alpr.min_confidence
 
-    def look(self, frame: Frame, camera: CameraConfig) -> Look:
-        """The plates of a camera's frame that count."""
+    def look(self, frame: Frame, camera: CameraConfig, clutter: Clutter | None = None) -> Look:
+        """The plates of a camera's frame that count; ``clutter`` is the camera's, if its frames
+        follow each other."""
         known = self._cameras.get(camera.name)
         if known is None or known[0] is not camera:
             known = self._cameras[camera.name] = camera, *self._for(camera)
         _, alpr, detector = known
         detector.small = frame.small.image if frame.small else None
+        detector.time, detector.clutter = frame.time, clutter
         result = alpr.run(frame.image)
         return Look(result=result, ignored=tuple(d.corners for d in detector.ignored))
 

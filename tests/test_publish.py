@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import cv2
@@ -10,12 +11,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from alpr_edge import rereading
+from alpr_edge.data.sample import Split
 from alpr_edge.errors import ModelError
+from alpr_edge.geometry import rectify
 from alpr_edge.metrics import SCORES
 from training.checkpoint import load_weights, save_weights
 from training.detector.model import Detector, DetectorConfig
 from training.networks import build
-from training.publish import TEMPERATURES, publish
+from training.publish import TEMPERATURES, fit_confidence, publish
+from training.reader.answers import readings_of, reread
+from training.reader.data import evaluation_plates, plain
 from training.reader.model import reader_tiny
 
 
@@ -80,3 +86,23 @@ def test_foreign_weights_are_refused(tmp_path) -> None:
     save_weights(path, task="reader", config=network.config, state={}, notes={})
     with pytest.raises(ModelError, match="do not fit this version's network"):
         build(load_weights(path))
+
+
+def test_the_threshold_is_that_of_plates_read_as_the_runtime_does(data, monkeypatch) -> None:
+    monkeypatch.setattr(rereading, "HOPELESS", 0.0)
+    monkeypatch.setattr(rereading, "UNCERTAIN", 1.1)
+    network, items = reader_tiny().eval(), evaluation_plates(data, Split.DEV)
+    once = readings_of(network, np.stack([plain(item) for item in items]))
+    told = reread(network, items, once, 1.0)
+    for item, first, reading in zip(items, once, told, strict=True):
+        outlines = rereading.outlines(item.quads[0])
+        more = readings_of(network, np.stack([rectify(item.image, one) for one in outlines]))
+        assert reading == rereading.surest([first, *more])
+    everything = [dataclasses.replace(item, text=one.text)
+                  for item, one in zip(items, told, strict=True)]
+    facts = fit_confidence(network, everything)
+    told = reread(network, items, readings_of(
+        network, np.stack([plain(item) for item in items]), facts["temperature"]
+    ), facts["temperature"])
+    lowest = min(reading.confidence for reading in told)
+    assert facts["confidence_threshold"] == pytest.approx(lowest, abs=0.02)

@@ -26,7 +26,7 @@ from training.detector.closer import CLOSER
 from training.detector.evaluate import frames_of, results
 from training.detector.model import Detector
 from training.networks import build
-from training.reader.answers import outputs_of
+from training.reader.answers import outputs_of, reread
 from training.reader.data import Plate, evaluation_plates, plain
 from training.reader.model import slots_loss
 from training.selection import trained_on
@@ -87,13 +87,14 @@ def training_sets(task: str, data: Path) -> list[str]:
 def fit_confidence(model: nn.Module, items: list[Plate]) -> dict[str, float]:
     """What makes the reader's confidence mean something, from dev plates: the temperature with the
     least negative log-likelihood, and the confidence that all but :data:`LOST` of the right
-    reads reach."""
+    reads reach, the uncertain ones read again."""
     logits, tokens, rows = outputs_of(model, np.stack([plain(item) for item in items]))
     texts = torch.from_numpy(np.stack([encode(item.text) for item in items]))
     slots = torch.from_numpy(logits)
     losses = [float(slots_loss(slots / t, texts)) for t in TEMPERATURES]
     temperature = float(TEMPERATURES[int(np.argmin(losses))])
-    readings = decode_logits(logits, tokens, rows.argmax(-1) + 1, temperature)
+    once = decode_logits(logits, tokens, rows.argmax(-1) + 1, temperature)
+    readings = reread(model, items, once, temperature)
     right = [r.confidence for r, item in zip(readings, items, strict=True) if r.text == item.text]
     threshold = round(float(np.quantile(right, LOST)), 3) if right else 0.0
     return {"temperature": temperature, "confidence_threshold": threshold}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from alpr_edge import rereading
+from alpr_edge.geometry import as_quad, rectify
 from alpr_edge.reader import decode_logits
 from alpr_edge.types import Reading
 from training.options import device_of
+from training.reader.data import Plate
 
 BATCH = 64
 
@@ -31,3 +36,18 @@ def readings_of(
     """One reading for each of the plates (N, 48, 192, 3) uint8 BGR."""
     logits, tokens, rows = outputs_of(model, plates)
     return decode_logits(logits, tokens, rows.argmax(-1) + 1, temperature)
+
+
+def reread(
+    model: nn.Module, items: Sequence[Plate], readings: Sequence[Reading], temperature: float
+) -> list[Reading]:
+    """The readings of ``items`` after the uncertain ones were read again, as the runtime does
+    (:mod:`alpr_edge.rereading`)."""
+    again = rereading.uncertain(readings)
+    if not again:
+        return list(readings)
+    plates = [
+        rectify(items[index].image, outline)
+        for index in again for outline in rereading.outlines(as_quad(items[index].quads[0]))
+    ]
+    return rereading.settled(readings, again, readings_of(model, np.stack(plates), temperature))

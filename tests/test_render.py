@@ -17,6 +17,7 @@ from training.render import (
     STYLES,
     PasteConfig,
     RenderMaterial,
+    canvas,
     paste_at,
     paste_plate,
     render_plate,
@@ -338,3 +339,14 @@ def test_demo_command_needs_the_glyphs(
     with pytest.warns(UserWarning):
         assert main(["demo", "--data", str(tmp_path), "--out", str(tmp_path / "demo")]) == 2
     assert "font_model" in capsys.readouterr().err
+
+
+def test_thinning_takes_from_thick_strokes_and_leaves_thin_ones():
+    def left(width, value, thickness):
+        mask = np.zeros((100, 200), np.uint8)
+        mask[20:80, 50 : 50 + width] = value
+        return float(canvas.stroked(mask, thickness).sum() / (mask.sum() / 255))
+
+    assert left(12, 255, -40.0) < 0.85 < left(12, 255, 0.0)
+    for width, value in ((1, 120), (1, 255), (2, 255), (4, 255)):
+        assert left(width, value, -40.0) > 0.5, (width, value)

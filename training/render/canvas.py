@@ -16,6 +16,8 @@ from training.render.material import GLYPH_HEIGHT, Font, Mask, RenderMaterial, w
 Colour = tuple[int, int, int]
 """Blue, green, red."""
 BLACK, WHITE, RED = (25, 25, 25), (245, 245, 245), (45, 35, 200)
+_KEPT = 0.5
+"""Share of the ink in a stroke's surroundings that thinning leaves."""
 _GAPS = {" ": 0.38, "-": 0.42, ".": 0.2, "*": 0.55}
 """Width of the separators in units of the glyph height; ``*`` is a seal or coat of arms."""
 
@@ -194,7 +196,7 @@ def finish(
     relief = np.zeros((height, width), np.float32)
     thickness, faded = rng.normal(0, 22), rng.random() < 0.12 * wear
     for colour, mask in canvas.inks.items():
-        alpha = _stroke(mask, thickness)
+        alpha = stroked(mask, thickness)
         if faded:
             alpha *= np.clip(material.noise_patch(rng, height, width) * 1.5 + 0.25, 0, 1)
         relief += alpha
@@ -210,11 +212,17 @@ def finish(
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def _stroke(mask: Mask, thickness: float) -> Floats:
-    """The mask as 0..1 float32 with strokes made thicker (positive) or thinner."""
-    soft = cv2.GaussianBlur(mask, (0, 0), max(0.6, mask.shape[0] / 100))
+def stroked(mask: Mask, thickness: float) -> Floats:
+    """The mask as 0..1 float32 with strokes made thicker (positive) or thinner. Strokes so thin
+    that little of them would be left stay as they are: a text that nobody sees is no truth."""
+    sigma = max(0.6, mask.shape[0] / 100)
+    soft = cv2.GaussianBlur(mask, (0, 0), sigma)
     table = np.clip((np.arange(256, dtype=np.float32) - 127 + thickness * 2) / 110 + 0.5, 0, 1)
-    return np.asarray(table[soft])
+    alpha, ink = table[soft], mask.astype(np.float32) / 255
+    before, after = (cv2.GaussianBlur(one, (0, 0), 2 * sigma) for one in (ink, alpha))
+    kept = after / np.maximum(before, 1e-3)
+    lost = np.clip((_KEPT - kept) / (_KEPT / 2), 0, 1)
+    return np.asarray(alpha + lost * np.maximum(ink - alpha, 0))
 
 
 def _emboss(relief: Floats, rng: np.random.Generator) -> Floats:

@@ -184,8 +184,8 @@ def _selection(options: argparse.Namespace) -> Any:
     from training.selection import Selection
 
     return Selection(
-        pseudo=options.pseudo, corrections=options.corrections, missed=options.missed,
-        limit=options.limit,
+        pseudo=options.pseudo, frame_texts=options.frame_texts, corrections=options.corrections,
+        missed=options.missed, limit=options.limit,
     )
 
 

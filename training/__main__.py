@@ -35,6 +35,8 @@ def parser() -> argparse.ArgumentParser:
     add("average", "mix a run's weights with its start's", of.add_average, of.average)
     add("publish", "a run's best weights, fitted on dev, to a file", of.add_publish, of.publish)
     add("pseudo", "texts for plates without one, where readers agree", data.add_pseudo, data.pseudo)
+    add("frame-texts", "readings of frames' plates that have no text, to be corrected",
+        data.add_frame_texts, data.frame_texts)
     add("suspects", "labels likely wrong: readers read others", data.add_suspects, data.suspects)
     add("missed", "plates nobody annotated in training frames", data.add_missed, data.missed)
     add("close-ups", "what a detector finds, to make a closer look on",

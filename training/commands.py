@@ -69,6 +69,10 @@ def add_texts(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--pseudo", type=Path, help="reader: texts for plates without one, by the command pseudo"
     )
+    command.add_argument(
+        "--frame-texts", type=Path,
+        help="reader: texts for plates of training frames; see the command frame-texts",
+    )
     add_corrections(command)
 
 
@@ -103,7 +107,8 @@ def train_reader(options: argparse.Namespace) -> None:
     from training.selection import Selection
 
     selection = Selection(
-        pseudo=options.pseudo, corrections=options.corrections, leave_out=tuple(options.leave_out)
+        pseudo=options.pseudo, frame_texts=options.frame_texts, corrections=options.corrections,
+        leave_out=tuple(options.leave_out),
     )
     named = fast_recipe if options.fast else edge_recipe
     recipe = named(
@@ -225,7 +230,8 @@ def distill(options: argparse.Namespace) -> None:
         options.data, options.run, start=options.start, teacher=options.teacher,
         minutes=options.minutes, options=run_options(options),
         selection=Selection(
-            pseudo=options.pseudo, corrections=options.corrections, missed=options.missed
+            pseudo=options.pseudo, frame_texts=options.frame_texts,
+            corrections=options.corrections, missed=options.missed,
         ),
     ))
 

@@ -79,6 +79,28 @@ def missed(options: argparse.Namespace) -> None:
     print(f"{count} detections are listed in {options.out}; keep the lines that are plates")
 
 
+def add_frame_texts(command: argparse.ArgumentParser) -> None:
+    """Options of ``frame-texts``."""
+    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--models", type=Path, help="folder of a detector and a reader (shipped)")
+    command.add_argument(
+        "--out", type=Path, required=True, help="JSON lines to write; pictures go beside"
+    )
+
+
+def frame_texts(options: argparse.Namespace) -> None:
+    """List what is read on plates of frames that have no text."""
+    from alpr_edge.pipeline import ALPR
+    from training.frame_texts import write_frame_texts
+    from training.pseudo import check_out
+
+    check_out(options.out)
+    alpr = ALPR(models=options.models, min_confidence=0)
+    count = write_frame_texts(options.data, alpr, options.out)
+    print(f"{count} readings are listed in {options.out}; correct each text that is wrong, and "
+          "take out the lines that nobody can read")
+
+
 def add_csv(command: argparse.ArgumentParser) -> None:
     """Options of ``csv``."""
     command.add_argument("data", type=Path, help=DATA)

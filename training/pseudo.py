@@ -150,7 +150,7 @@ def write_pseudo(data: Path, readers: Sequence[Read], out: Path, least: float) -
     return len(kept)
 
 
-def check_out(out: Path, least: float) -> None:
+def check_out(out: Path, least: float = 0.0) -> None:
     """What would be a pity to find out after the reading."""
     if not 0 <= least <= 1:
         raise UsageError(f"--least is {least}; allowed: 0 to 1")

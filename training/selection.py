@@ -1,9 +1,9 @@
 """Which of the data a run learns from, and what a published network tells of it.
 
-A list of pseudo-labels adds texts, a list of corrections takes wrong labels away or puts right ones
-in their place, whole sets can be held out, and a fast run takes some of each set. Both lists are
-written by :mod:`training.pseudo` and :mod:`training.suspects`; a person decides what is wrong and
-adds what is right.
+Lists of pseudo-labels and of texts on frames add texts, a list of corrections takes wrong labels
+away or puts right ones in their place, whole sets can be held out, and a fast run takes some of
+each set. The lists are written by :mod:`training.pseudo`, :mod:`training.frame_texts` and
+:mod:`training.suspects`; a person decides what is wrong and adds what is right.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from alpr_edge.data.corrections import corrected, read_corrections
 from alpr_edge.data.lists import read_list, relative
 from alpr_edge.errors import DataError, UsageError
 from training.checkpoint import load_weights
+from training.frame_texts import with_frame_texts
 
 RENDERED = "rendered"
 UNTEXTED = "_untexted"
@@ -34,6 +35,8 @@ class Selection:
 
     pseudo: Path | None = None
     """Texts for the plates without one."""
+    frame_texts: Path | None = None
+    """Texts for plates of frames."""
     corrections: Path | None = None
     """Wrong labels: these cut-outs are learned with the text ``right`` of their line, or not at
     all where it has none."""
@@ -80,6 +83,10 @@ def select(data: Path, selection: Selection) -> Selected:
             new.dataset for old, new in zip(samples, labelled, strict=True) if old is not new
         }
         samples = labelled
+    told = 0
+    if selection.frame_texts is not None:
+        before, samples = samples, list(with_frame_texts(samples, data, selection.frame_texts))
+        told = _texts(samples) - _texts(before)
     samples = without_sets(samples, selection.leave_out)
     if selection.limit is not None:
         samples = some_of_each_set(samples, selection.limit)
@@ -88,11 +95,15 @@ def select(data: Path, selection: Selection) -> Selected:
         samples=[dataclasses.replace(s, dataset=own_set(s.dataset)) for s in samples],
         pseudo_sets=tuple(sorted(pseudo_sets & learned)),
         notes={
-            "pseudo": selection.pseudo is not None,
+            "pseudo": selection.pseudo is not None, "frame_texts": told,
             "labels_dropped": dropped, "labels_corrected": changed,
             "left_out": list(selection.leave_out), "limit": selection.limit,
         },
     )
+
+
+def _texts(samples: Iterable[Sample]) -> int:
+    return sum(bool(plate.text) for sample in samples for plate in sample.plates)
 
 
 def some_of_each_set(samples: Iterable[Sample], limit: int) -> list[Sample]:

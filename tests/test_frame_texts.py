@@ -11,13 +11,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-from alpr_edge.data import Split, read
+from alpr_edge.data import Split
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import box_quad
 from alpr_edge.types import Plate
 from training.__main__ import main
 from training.frame_texts import write_frame_texts
-from training.reader.data import load_plates
+from training.reader.data import evaluation_plates, load_plates
 from training.selection import Selection, select
 
 WIDE, FAR, OTHER = (20.0, 30.0, 80.0, 46.0), (90.0, 70.0, 130.0, 86.0), (200.0, 20.0, 270.0, 40.0)
@@ -84,12 +84,24 @@ def test_what_is_listed_is_learned(data):
     (item,) = [item for item in items if item.text == "AB21"]
     assert item.rows == 1 and item.dataset == "street"
     assert np.ptp(item.quads[0], axis=0) == pytest.approx((60, 16))
-    before = {s.path: s for s in read(data)}
-    assert all(s == before[s.path] for s in selected.samples if s.split is not Split.TRAIN)
+
+
+def test_what_is_listed_of_dev_is_judged_by_and_not_learned(data):
+    out = data / "texts.jsonl"
+    assert write_frame_texts(data, Alpr(plate(WIDE, "AB12")), out, Split.DEV) == 1
+    samples = select(data, Selection(frame_texts=out))
+    assert samples.notes["frame_texts"] == 0
+    learned, _ = load_plates(samples.samples, Split.TRAIN)
+    assert {item.text for item in learned} == {"A9"}
+    cut_out = {"image": "b.png", "set": "cut", "split": "dev", "width": 300, "height": 120,
+               "text": "C3"}
+    (data / "crops.jsonl").write_text(json.dumps(cut_out))
+    judged = evaluation_plates(data, Split.DEV, frame_texts=out)
+    assert [(item.dataset, item.text) for item in judged] == [("cut", "C3"), ("street", "AB12")]
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"image": "b.png"}, "such as b.png, are no train frames"),
+    ({"image": "c.png"}, "such as c.png, are no train or dev frames"),
     ({"box": OTHER}, "a.png has no plate without a text in box"),
     ({"text": "ab"}, "a row needs image, box, corners"),
     ({"rows": 3}, "rows 3"),

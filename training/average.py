@@ -47,7 +47,7 @@ def deployed(network: Detector | Reader) -> dict[str, Any]:
 
 def average(
     run_dir: Path, start: Path, data: Path, shares: Sequence[float], *, threads: int = 2,
-    corrections: Path | None = None,
+    corrections: Path | None = None, frame_texts: Path | None = None,
 ) -> Averaged:
     """Judge, for each of ``shares``, that share of ``run_dir``'s latest weights with the rest from
     ``start``; the best mixture (of equal ones that with most of the run) replaces the run's best
@@ -65,7 +65,7 @@ def average(
     if latest.task != began.task or deployed(network) != deployed(build(began)):
         raise ModelError(f"{start} is another network than that of {run_dir}; give the weights "
                          "that the run began with")
-    judge, choose = judge_of(latest.task, data, corrections), CHOOSE[latest.task]
+    judge, choose = judge_of(latest.task, data, corrections, frame_texts), CHOOSE[latest.task]
     figures: dict[float, dict[str, float]] = {}
     for share in shares:
         network.load_state_dict(mixed(began.state, latest.state, share))
@@ -96,13 +96,16 @@ def mixed(
     }
 
 
-def judge_of(task: str, data: Path, corrections: Path | None = None) -> Evaluate:
-    """What measures a network of a task on dev; a reader by the right labels of ``corrections``.
+def judge_of(
+    task: str, data: Path, corrections: Path | None = None, frame_texts: Path | None = None
+) -> Evaluate:
+    """What measures a network of a task on dev; a reader by the right labels of ``corrections``
+    and by ``frame_texts`` besides.
 
     Raises:
         DataError: there is no dev picture.
     """
     if task == "reader":
-        return evaluator(evaluation_plates(data, Split.DEV, corrections))
+        return evaluator(evaluation_plates(data, Split.DEV, corrections, frame_texts))
     frames = frames_of(data, Split.DEV)
     return lambda network: evaluate(network, frames)

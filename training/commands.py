@@ -69,15 +69,15 @@ def add_texts(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--pseudo", type=Path, help="reader: texts for plates without one, by the command pseudo"
     )
-    command.add_argument(
-        "--frame-texts", type=Path,
-        help="reader: texts for plates of training frames; see the command frame-texts",
-    )
     add_corrections(command)
 
 
 def add_corrections(command: argparse.ArgumentParser) -> None:
-    """The list of wrong labels."""
+    """The lists of wrong labels and of texts on frames."""
+    command.add_argument(
+        "--frame-texts", type=Path,
+        help="reader: texts for plates of frames of train and dev; see the command frame-texts",
+    )
     command.add_argument(
         "--corrections", type=Path,
         help="reader: labels of train and dev that are wrong, and what is right; see suspects",
@@ -284,7 +284,7 @@ def average(options: argparse.Namespace) -> None:
 
     made = average(
         options.run, options.start, options.data, options.shares, threads=options.threads,
-        corrections=options.corrections,
+        corrections=options.corrections, frame_texts=options.frame_texts,
     )
     print("better than the run's best, and in its place" if made.replaced
           else "none is better than the run's best, which stays")
@@ -305,7 +305,8 @@ def publish(options: argparse.Namespace) -> None:
     from training.publish import publish
 
     print(publish(
-        options.run, options.to, options.data, options.detector, options.corrections
+        options.run, options.to, options.data, options.detector, options.corrections,
+        options.frame_texts,
     ))
 
 

@@ -86,6 +86,8 @@ def add_frame_texts(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", type=Path, required=True, help="JSON lines to write; pictures go beside"
     )
+    command.add_argument("--split", default=Split.TRAIN.value, choices=("train", "dev"),
+                         help="whose frames (default: train)")
 
 
 def frame_texts(options: argparse.Namespace) -> None:
@@ -96,7 +98,7 @@ def frame_texts(options: argparse.Namespace) -> None:
 
     check_out(options.out)
     alpr = ALPR(models=options.models, min_confidence=0)
-    count = write_frame_texts(options.data, alpr, options.out)
+    count = write_frame_texts(options.data, alpr, options.out, Split(options.split))
     print(f"{count} readings are listed in {options.out}; correct each text that is wrong, and "
           "take out the lines that nobody can read")
 

@@ -183,7 +183,9 @@ def lessons(
         sets = {item.dataset for item in items}
         stream = PlateStream(items, RenderMaterial.load(data), recipe, seed)
         batches = plate_batches(stream, BATCH, workers)
-        judge = evaluator(evaluation_plates(data, Split.DEV, selection.corrections))
+        judge = evaluator(evaluation_plates(
+            data, Split.DEV, selection.corrections, selection.frame_texts
+        ))
         notes["data_recipe"] = dataclasses.asdict(recipe)
     notes["trained_on"] = trained_on(sets, rendered=True, earlier=earlier)
     return Lessons(batches=batches, evaluate=judge, notes=notes)

@@ -3,7 +3,8 @@
 Detection sets have no texts, but their plates are of many countries and cameras, and seen as a
 detector finds them. :func:`write_frame_texts` lists what is read on the train frames' plates, sure
 or not, and draws each; a person corrects ``text`` and takes out the lines that nobody can read.
-Then ``python -m training reader --frame-texts`` learns them (:mod:`training.selection`).
+Then ``python -m training reader --frame-texts`` learns them (:mod:`training.selection`); a list of
+dev frames is what it is judged by besides.
 """
 
 from __future__ import annotations
@@ -40,20 +41,20 @@ _PAGE, _COLUMNS, _CELL = 56, 7, (110, 250)
 _EDGE = np.array([[-0.08, -0.15], [1.08, -0.15], [1.08, 1.15], [-0.08, 1.15]], np.float32)
 
 
-def write_frame_texts(data: Path, alpr: ALPR, out: Path) -> int:
-    """List what ``alpr`` reads on the plates of train frames that have no text, least sure last in
-    each set, and draw them, numbered like the lines, in ``out``-1.png and so on; returns how many.
+def write_frame_texts(data: Path, alpr: ALPR, out: Path, split: Split = Split.TRAIN) -> int:
+    """List what ``alpr`` reads on the plates of a split's frames that have no text, least sure last
+    in each set, and draw them, numbered like the lines, in ``out``-1.png and so on; how many.
 
     A text that a plate of another split has is left out: splits are apart by text.
 
     Raises:
-        DataError: no plate of a train frame lacks a text, or a picture cannot be read.
+        DataError: no plate of the split's frames lacks a text, or a picture cannot be read.
     """
     samples = list(read(data))
-    wanted = [s for s in samples if _is_trained(s) and any(not p.text for p in s.plates)]
+    wanted = [s for s in samples if _is_frame(s, split) and any(not p.text for p in s.plates)]
     if not wanted:
-        raise DataError(f"{data}: every plate of the frames of split train has a text")
-    held_out = {p.text for s in samples if s.split is not Split.TRAIN for p in s.plates}
+        raise DataError(f"{data}: every plate of the frames of split {split} has a text")
+    held_out = {p.text for s in samples if s.split is not split for p in s.plates}
     found = [
         (sample, truth, plate)
         for sample in track(wanted, "reading", console=Console(stderr=True))
@@ -78,8 +79,8 @@ def write_frame_texts(data: Path, alpr: ALPR, out: Path) -> int:
     return len(found)
 
 
-def _is_trained(sample: Sample) -> bool:
-    return sample.split is Split.TRAIN and not sample.crop
+def _is_frame(sample: Sample, *splits: Split) -> bool:
+    return sample.split in splits and not sample.crop
 
 
 def _readings(sample: Sample, alpr: ALPR) -> Iterator[tuple[PlateTruth, Plate]]:
@@ -108,8 +109,8 @@ def _picture(sample: Sample, corners: Quad) -> Image:
 
 
 def with_frame_texts(samples: Iterable[Sample], data: Path, listed: Path) -> Iterator[Sample]:
-    """``samples`` of ``data``; the plates of train frames that ``listed`` names have its text, rows
-    and, beside what is known of them, its corners.
+    """``samples`` of ``data``; the plates of train and dev frames that ``listed`` names have its
+    text, rows and, beside what is known of them, its corners.
 
     Raises:
         DataError: ``listed`` cannot be read or names what is no such plate.
@@ -121,12 +122,29 @@ def with_frame_texts(samples: Iterable[Sample], data: Path, listed: Path) -> Ite
     ):
         texts.setdefault(image, []).append(plate)
     for sample in samples:
-        for told in texts.pop(relative(sample.path, data), []) if _is_trained(sample) else []:
+        known = _is_frame(sample, Split.TRAIN, Split.DEV)
+        for told in texts.pop(relative(sample.path, data), []) if known else []:
             sample = _completed(sample, told, listed)
         yield sample
     if texts:
         raise DataError(f"{listed}: {len(texts)} listed pictures, such as {next(iter(texts))}, are "
-                        f"no train frames in {data}; list them anew")
+                        f"no train or dev frames in {data}; list them anew")
+
+
+def listed_plates(
+    samples: Iterable[Sample], data: Path, listed: Path, split: Split
+) -> list[Sample]:
+    """The frames of ``split`` that ``listed`` names, with no other plates than it names.
+
+    Raises:
+        DataError: see :func:`with_frame_texts`.
+    """
+    before = list(samples)
+    return [
+        dataclasses.replace(new, plates=tuple(p for p in new.plates if p not in old.plates))
+        for old, new in zip(before, with_frame_texts(before, data, listed), strict=True)
+        if new is not old and new.split is split
+    ]
 
 
 def _line(row: Mapping[str, Any]) -> tuple[str, PlateTruth]:

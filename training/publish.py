@@ -39,11 +39,11 @@ LOST = 0.01
 
 def publish(
     run_dir: Path, target: Path, data: Path, detector: Path | None = None,
-    corrections: Path | None = None,
+    corrections: Path | None = None, frame_texts: Path | None = None,
 ) -> dict[str, Any]:
     """Write ``run_dir``'s best weights to ``target`` with the facts fitted on dev; those of a
     closer look on what ``detector``, a model folder, finds there, those of a reader by the right
-    labels of ``corrections``.
+    labels of ``corrections`` and by ``frame_texts`` besides.
 
     Returns those facts.
 
@@ -59,7 +59,8 @@ def publish(
             if weights.notes.get("variant") == CLOSER else choose_threshold(network, data)
         )}
     else:
-        facts = fit_confidence(network, evaluation_plates(data, Split.DEV, corrections))
+        dev = evaluation_plates(data, Split.DEV, corrections, frame_texts)
+        facts = fit_confidence(network, dev)
     facts["trained_on"] = weights.notes.get("trained_on") or training_sets(weights.task, data)
     config = network.config
     try:

@@ -36,7 +36,7 @@ class Selection:
     pseudo: Path | None = None
     """Texts for the plates without one."""
     frame_texts: Path | None = None
-    """Texts for plates of frames."""
+    """Texts for plates of frames, of split dev to judge by."""
     corrections: Path | None = None
     """Wrong labels: these cut-outs are learned with the text ``right`` of their line, or not at
     all where it has none."""
@@ -86,7 +86,7 @@ def select(data: Path, selection: Selection) -> Selected:
     told = 0
     if selection.frame_texts is not None:
         before, samples = samples, list(with_frame_texts(samples, data, selection.frame_texts))
-        told = _texts(samples) - _texts(before)
+        told = _learned(samples) - _learned(before)
     samples = without_sets(samples, selection.leave_out)
     if selection.limit is not None:
         samples = some_of_each_set(samples, selection.limit)
@@ -102,8 +102,10 @@ def select(data: Path, selection: Selection) -> Selected:
     )
 
 
-def _texts(samples: Iterable[Sample]) -> int:
-    return sum(bool(plate.text) for sample in samples for plate in sample.plates)
+def _learned(samples: Iterable[Sample]) -> int:
+    """How many texts there are to learn."""
+    train = (sample for sample in samples if sample.split is Split.TRAIN)
+    return sum(bool(plate.text) for sample in train for plate in sample.plates)
 
 
 def some_of_each_set(samples: Iterable[Sample], limit: int) -> list[Sample]:

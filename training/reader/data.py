@@ -21,6 +21,7 @@ from alpr_edge.errors import DataError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, box_quad, quad_box, rectify
 from alpr_edge.types import Floats, Image
 from training.augment import PLATE_RECIPE, augment
+from training.frame_texts import listed_plates
 from training.loader import loaded
 from training.options import MEMORY
 from training.reader.model import IGNORE
@@ -263,11 +264,11 @@ def batches(
 
 
 def evaluation_plates(
-    data: Path, split: Split, corrections: Path | None = None
+    data: Path, split: Split, corrections: Path | None = None, frame_texts: Path | None = None
 ) -> list[Plate]:
     """Every labelled plate cut-out of a split, as the runtime's ``--crops`` would read it, with the
     right labels of a list of wrong ones; where the data has no cut-outs, the labelled plates of its
-    frames.
+    frames. And the plates of frames whose texts a list gives, where the detector saw them.
 
     Raises:
         DataError: the split has no labelled plate, or the list is of other data.
@@ -275,8 +276,9 @@ def evaluation_plates(
     samples = list(read(data))
     if corrections is not None:
         samples = list(corrected(samples, read_corrections(data, samples, corrections)))
+    listed = listed_plates(samples, data, frame_texts, split) if frame_texts else []
     samples = [sample for sample in samples if sample.split is split]
-    items, _ = load_plates([s for s in samples if s.crop] or samples, split)
+    items, _ = load_plates([*([s for s in samples if s.crop] or samples), *listed], split)
     if not items:
         raise DataError(f"{data} has no plate with a text in split {split}; needed to evaluate")
     return items

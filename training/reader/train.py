@@ -140,6 +140,9 @@ def run(
     model = build_reader(variant, recipe, start)
     selected = select(data, recipe.selection)
     items, dropped = load_plates(selected.samples, Split.TRAIN, memory=recipe.data.memory)
+    dev = evaluation_plates(
+        data, Split.DEV, recipe.selection.corrections, recipe.selection.frame_texts
+    )
     seed = recipe.loop.seed + (resumed_step(run_dir) if options.resume else 0)
     stream = PlateStream(items, RenderMaterial.load(data), recipe.data, seed)
     return train(
@@ -147,7 +150,7 @@ def run(
         batches(stream, recipe.batch_size, options.workers),
         recipe.loop,
         run_dir,
-        evaluator(evaluation_plates(data, Split.DEV, recipe.selection.corrections), run_dir),
+        evaluator(dev, run_dir),
         task="reader",
         options=options,
         notes={

@@ -61,7 +61,7 @@ def test_the_best_mixture_on_dev_replaces_a_worse_best(
     def judge(network):
         return {"exact": exact[float(network.head.bias[0].detach())]}
 
-    monkeypatch.setattr(averaging, "judge_of", lambda task, data, corrections: judge)
+    monkeypatch.setattr(averaging, "judge_of", lambda task, data, corrections, frame_texts: judge)
     made = average(run_dir, run_dir / "start", data, [0.25, 0.5, 0.75], threads=1)
     assert made.replaced is replaced
     assert list(made.figures) == [0.25, 0.5, 0.75]

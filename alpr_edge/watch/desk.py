@@ -41,9 +41,9 @@ class Desk:
         """The reader's own threshold of a text."""
         return self._alpr.min_confidence
 
-    def look(self, frame: Frame, camera: CameraConfig, clutter: Clutter | None = None) -> Look:
-        """The plates of a camera's frame that count; ``clutter`` is the camera's, if its frames
-        follow each other."""
+    def look(self, frame: Frame, camera: CameraConfig, clutter: Clutter | None) -> Look:
+        """The plates of a camera's frame that count; ``clutter`` is the camera's, None where its
+        frames do not follow each other."""
         known = self._cameras.get(camera.name)
         if known is None or known[0] is not camera:
             known = self._cameras[camera.name] = camera, *self._for(camera)

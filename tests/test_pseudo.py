@@ -21,6 +21,7 @@ from training.checkpoint import save_weights
 from training.pseudo import (
     VIEWS,
     agreed,
+    answers,
     findings,
     load_reader,
     views,
@@ -85,8 +86,8 @@ def test_the_first_view_is_plain_and_the_second_lies_inside() -> None:
 
 def test_every_cut_out_gets_its_own_reading_across_batches(tmp_path) -> None:
     data = data_of(tmp_path / "data", [{} for _ in range(70)])
-    answers = {grey: reading(f"A{grey}") for grey in range(70)}
-    found = list(findings(read(data), [by_grey(answers)], 0.9))
+    given = {grey: reading(f"A{grey}") for grey in range(70)}
+    found = list(findings(answers(read(data), [by_grey(given)]), 0.9))
     assert [f.reading.text for f in found] == [f"A{grey}" for grey in range(70)]
     assert [f.sample.path.stem for f in found] == [str(grey) for grey in range(70)]
 
@@ -120,6 +121,30 @@ def test_pseudo_labels_are_what_all_readers_and_views_agree_on(tmp_path, capsys)
     assert sheet.shape == (84 + 18 + 8, 7 * 196 + 4, 3)
 
 
+def test_the_rest_is_listed_and_drawn_for_a_person(tmp_path, capsys) -> None:
+    data = data_of(tmp_path / "data", [
+        {"set": "b"}, {"set": "a"}, {"set": "a"}, {"set": "a"}, {"text": "VAL1", "split": "val"},
+    ])
+    one = by_grey({
+        0: reading("AB1"), 1: reading("AB2", 0.3), 2: reading("AB3", 0.5), 3: reading("VAL1", 0.4),
+    })
+    two = by_grey({
+        0: reading("AB1"), 1: reading("AB4", 0.4), 2: reading("AB5", 0.2), 3: reading("AB6", 0.1),
+    })
+    rest = tmp_path / "rest.jsonl"
+    assert write_pseudo(data, [one, two], tmp_path / "pseudo.jsonl", 0.9, rest) == 1
+    assert [(row["image"], row["text"], row["confidence"]) for row in listed(rest)] == [
+        ("2.png", "AB3", 0.5), ("1.png", "AB4", 0.4),
+    ]
+    assert cv2.imread(str(tmp_path / "rest-1.png")) is not None
+    assert "2 not agreed on" in capsys.readouterr().out
+    told = [*(tmp_path / "pseudo.jsonl").read_text("utf-8").splitlines(),
+            '{"image": "1.png", "text": "AB7", "rows": 2}']
+    (tmp_path / "both.jsonl").write_text("\n".join([*rest.read_text("utf-8").splitlines(), *told]))
+    samples = list(with_pseudo(read(data), data, tmp_path / "both.jsonl"))
+    assert [s.plates[0].text for s in samples] == ["AB1", "AB7", "AB3", None, "VAL1"]
+
+
 def test_nothing_found_is_an_empty_list(tmp_path) -> None:
     data = data_of(tmp_path / "data", [{}])
     out = tmp_path / "pseudo.jsonl"
@@ -131,7 +156,7 @@ def test_nothing_found_is_an_empty_list(tmp_path) -> None:
 def test_a_picture_that_cannot_be_read_is_told_and_left_out(tmp_path, capsys) -> None:
     data = data_of(tmp_path / "data", [{}, {}])
     (data / "0.png").write_bytes(b"no picture")
-    found = list(findings(read(data), [by_grey({1: reading("AB1")})], 0.9))
+    found = list(findings(answers(read(data), [by_grey({1: reading("AB1")})]), 0.9))
     assert [f.sample.path.name for f in found] == ["1.png"]
     assert "0.png: unreadable" in capsys.readouterr().err
 

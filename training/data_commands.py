@@ -19,6 +19,9 @@ def add_pseudo(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--least", type=float, default=0.9, help="least confidence (default: 0.9)"
     )
+    command.add_argument(
+        "--rest", type=Path, help="JSON lines of those not agreed on, drawn, for a person to read"
+    )
 
 
 def add_suspects(command: argparse.ArgumentParser) -> None:
@@ -46,7 +49,8 @@ def pseudo(options: argparse.Namespace) -> None:
     """List pseudo-labels."""
     from training.pseudo import load_readers, write_pseudo
 
-    write_pseudo(options.data, load_readers(options.weights), options.out, options.least)
+    readers = load_readers(options.weights)
+    write_pseudo(options.data, readers, options.out, options.least, options.rest)
 
 
 def suspects(options: argparse.Namespace) -> None:

@@ -18,10 +18,18 @@ from alpr_edge.data import read
 from alpr_edge.data.corrections import corrected, read_corrections
 from alpr_edge.data.sample import PlateTruth, Sample, Split
 from alpr_edge.errors import DataError
-from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, box_quad, quad_box, rectify
+from alpr_edge.geometry import (
+    PLATE_HEIGHT,
+    PLATE_WIDTH,
+    box_quad,
+    perspective,
+    quad_box,
+    rectify,
+)
 from alpr_edge.types import Floats, Image
 from training.augment import PLATE_RECIPE, augment
 from training.frame_texts import listed_plates
+from training.legible import LEAST, kept
 from training.loader import loaded
 from training.options import MEMORY
 from training.reader.model import IGNORE
@@ -29,6 +37,9 @@ from training.render import RenderMaterial, render_plate, surrounded
 
 MARGIN = 0.25
 """Share of a plate's size kept around it when it is cut from a frame, for corner jitter."""
+CUT = 0.07, 0.15
+"""Shares of a plate's width and height that jittered corners may leave outside, on each side."""
+_TRIES = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -201,6 +212,19 @@ def jitter(
     return np.asarray(moved + rng.normal(0, 1, (4, 2)) * size * spread, np.float32)
 
 
+def uncut(quad: Floats, rng: np.random.Generator, strength: float, shear: float = 0.0) -> Floats:
+    """:func:`jitter` that leaves at most :data:`CUT` of the plate's width and height outside, on
+    any side: less than a character. After some tries the corners as they are."""
+    for _ in range(_TRIES):
+        moved = jitter(quad, rng, strength, shear)
+        to_unit = perspective(moved, box_quad((0.0, 0.0, 1.0, 1.0)))
+        inside = cv2.perspectiveTransform(quad[None] - 0.5, to_unit)[0] + 0.5
+        outside = np.maximum(-inside.min(axis=0), inside.max(axis=0) - 1)
+        if (outside <= CUT).all():
+            return moved
+    return quad
+
+
 class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
     """An endless stream of augmented plates: (48, 192, 3) uint8, (T,) int64, rows."""
 
@@ -239,11 +263,15 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
                          dataset="rendered")
 
     def make(self, item: Plate, rng: np.random.Generator) -> Image:
-        """Rectify with jittered corners and augment."""
+        """Rectify with jittered corners and augment, so that the text is still to be seen."""
         strength = self.config.strength
         quad = item.quads[rng.integers(len(item.quads))]
-        plate = rectify(item.image, jitter(quad, rng, strength, self.config.shear))
-        return augment(plate, rng, PLATE_RECIPE, strength)
+        plate = rectify(item.image, uncut(quad, rng, strength, self.config.shear))
+        for _ in range(_TRIES):
+            seen = augment(plate, rng, PLATE_RECIPE, strength)
+            if kept(plate, seen) >= LEAST:
+                return seen
+        return plate
 
 
 def collate(rows: list[tuple[Image, np.ndarray, int]]) -> dict[str, torch.Tensor]:

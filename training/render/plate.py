@@ -35,7 +35,7 @@ class RenderedPlate:
 
 
 CHINESE_STYLES: dict[str, tuple[Draw, float]] = {
-    "cn_blue": (chinese.blue, 8),
+    "cn_blue": (chinese.blue, 12),
     "cn_yellow": (chinese.yellow, 3),
     "cn_yellow_two": (chinese.yellow_two_rows, 5),
     "cn_trailer": (chinese.trailer, 2),

@@ -1,0 +1,49 @@
+"""Is the text still to be seen? From a plate that nobody can read a reader learns to guess."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
+from alpr_edge.types import Floats, Image
+
+LEAST = 0.9
+"""Share of a plate's detail that must be left of it; at less a character is gone."""
+_WINDOW = 13, 13
+"""Pixels of a plate of 48 x 192 within which detail is compared: about a character."""
+_ALIKE = 0.5
+"""Correlation from which detail counts as kept."""
+_NOISE = 3.0
+"""Standard deviation, in grey levels, below which detail is lost in a camera's noise."""
+_STRONG = 0.25
+"""Detail weaker than this share of the plate's strongest is not text."""
+
+
+def kept(before: Image, after: Image) -> float:
+    """Share, 0 to 1, of the detail of ``before`` that ``after`` still shows.
+
+    Both are the same plate (H, W, 3) uint8, any size, its parts in the same places. Round every
+    pixel the two are correlated as template matching does (zero-mean, normalized; Lewis, Fast
+    Normalized Cross-Correlation, 1995), all colours together, in the band of spatial frequencies
+    that strokes have. Darkness, light and colour do not count, what hides or drowns strokes does.
+    """
+    first, second = _detail(before), _detail(after)
+    both, own, other = (
+        cv2.boxFilter(part, -1, _WINDOW).sum(axis=2)
+        for part in (first * second, first * first, second * second)
+    )
+    alike = both / np.sqrt((own + 1) * (other + _NOISE**2))
+    weight = np.sqrt(np.maximum(own, 0))
+    weight *= weight > _STRONG * weight.max()
+    return float((weight * (alike > _ALIKE)).sum() / max(float(weight.sum()), 1e-6))
+
+
+def _detail(image: Image) -> Floats:
+    """What is larger than noise and smaller than a character: (48, 192, 3) float32."""
+    if image.shape[:2] != (PLATE_HEIGHT, PLATE_WIDTH):
+        size = PLATE_WIDTH, PLATE_HEIGHT
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    pixels = image.astype(np.float32)
+    fine, coarse = (cv2.GaussianBlur(pixels, (0, 0), sigma) for sigma in (1.0, 5.0))
+    return np.asarray(fine - coarse, np.float32)

@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.errors import ModelError, UsageError
+from alpr_edge.errors import ExitCode, ModelError, UsageError
 from training import average as averaging
 from training.__main__ import main
 from training.average import average, mixed
@@ -77,6 +77,18 @@ def test_the_command_judges_on_dev(run_dir, data, capsys):
     assert main(["average", *arguments, "--shares", "0.5", "--threads", "1"]) == 0
     told = capsys.readouterr().out
     assert "0.5 of the run: exact 0.0000 on dev" in told and "none is better" in told
+
+
+def test_a_share_that_was_asked_for_is_taken_whatever_dev_says(run_dir, data, capsys):
+    arguments = ["--data", str(data), "--run", str(run_dir), "--start", str(run_dir / "start")]
+    shares = ["--shares", "0.25", "0.5", "--threads", "1", "--take"]
+    assert main(["average", *arguments, *shares, "0.25"]) == 0
+    assert "0.25 of the run is in the place" in capsys.readouterr().out
+    best = load_weights(run_dir / BEST)
+    assert best.state["head.bias"][0] == 1.5
+    assert best.notes["dev"]["exact"] == 0 and best.notes["averaged"]["share"] == 0.25
+    assert main(["average", *arguments, *shares, "0.75"]) == ExitCode.USAGE
+    assert "one of the shares" in capsys.readouterr().err
 
 
 def test_what_cannot_be_averaged_says_why(run_dir, data):

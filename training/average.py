@@ -47,18 +47,20 @@ def deployed(network: Detector | Reader) -> dict[str, Any]:
 
 def average(
     run_dir: Path, start: Path, data: Path, shares: Sequence[float], *, threads: int = 2,
-    corrections: Path | None = None, frame_texts: Path | None = None,
+    corrections: Path | None = None, frame_texts: Path | None = None, take: float | None = None,
 ) -> Averaged:
     """Judge, for each of ``shares``, that share of ``run_dir``'s latest weights with the rest from
     ``start``; the best mixture (of equal ones that with most of the run) replaces the run's best
-    weights if it is better on dev.
+    weights if it is better on dev. ``take``: this one does, whatever dev says.
 
     Raises:
-        UsageError: a share outside 0..1. ModelError: the two networks differ, or a file is none of
-            ours. DataError: there is no dev picture.
+        UsageError: a share outside 0..1, or ``take`` is none of them. ModelError: the two networks
+            differ, or a file is none of ours. DataError: there is no dev picture.
     """
     if not shares or not all(0 <= share <= 1 for share in shares):
         raise UsageError(f"shares {list(shares)}; allowed: one or more of 0..1")
+    if take is not None and take not in shares:
+        raise UsageError(f"take {take:g}; allowed: one of the shares {list(shares)}")
     torch.set_num_threads(threads)
     latest, began, best = (load_weights(p) for p in (run_dir / LAST, start, run_dir / BEST))
     network = build(latest)
@@ -72,8 +74,10 @@ def average(
         figures[share] = dict(judge(network))
         print(f"{share:g} of the run: {choose} {figures[share][choose]:.4f} on dev", flush=True)
     chosen = max(shares, key=lambda share: (figures[share][choose], share))
-    better = figures[chosen][choose] > best.notes["dev"][choose]
-    if better:
+    replaced = figures[chosen][choose] > best.notes["dev"][choose]
+    if take is not None:
+        chosen, replaced = take, True
+    if replaced:
         notes: dict[str, Any] = best.notes | {
             "dev": figures[chosen], "averaged": {"share": chosen, "of": latest.sha256,
                                                  "with": began.sha256},
@@ -82,7 +86,7 @@ def average(
             run_dir / BEST, task=latest.task, config=network.config,
             state=mixed(began.state, latest.state, chosen), notes=notes,
         )
-    return Averaged(figures=figures, replaced=better)
+    return Averaged(figures=figures, replaced=replaced)
 
 
 def mixed(

@@ -281,6 +281,10 @@ def add_average(command: argparse.ArgumentParser) -> None:
         "--shares", type=float, nargs="+", default=[0.25, 0.5, 0.75], metavar="SHARE",
         help="of the run's latest weights, each judged on dev (0.25 0.5 0.75)",
     )
+    command.add_argument(
+        "--take", type=float, metavar="SHARE",
+        help="the share to take, where more than dev decides (default: the best on dev)",
+    )
     add_corrections(command)
     command.add_argument("--threads", type=int, default=2)
 
@@ -291,10 +295,13 @@ def average(options: argparse.Namespace) -> None:
 
     made = average(
         options.run, options.start, options.data, options.shares, threads=options.threads,
-        corrections=options.corrections, frame_texts=options.frame_texts,
+        corrections=options.corrections, frame_texts=options.frame_texts, take=options.take,
     )
-    print("better than the run's best, and in its place" if made.replaced
-          else "none is better than the run's best, which stays")
+    if options.take is not None:
+        print(f"{options.take:g} of the run is in the place of the run's best")
+    else:
+        print("better than the run's best, and in its place" if made.replaced
+              else "none is better than the run's best, which stays")
 
 
 def add_publish(command: argparse.ArgumentParser) -> None:

@@ -64,7 +64,6 @@ CHINESE_RULES = {
 INDIAN = r"[A-Z]{2}\d{1,2}[A-Z]{0,3}\d{1,4}|2\dBH\d{4}[A-Z]{2}"
 LATIN_RULES = {
     "br": r"[A-Z]{3}\d{4}", "br_two": r"[A-Z]{3}\d{4}", "tn": r"\d{1,3}T\d{1,4}",
-    "tn_two": r"\d{1,3}T\d{1,4}",
     "in": INDIAN, "in_two": INDIAN, "id": r"[A-Z]{1,2}\d{1,4}[A-Z]{1,3}",
     "vn_two": r"\d\d[A-Z]{1,2}\d{4,6}|[A-Z]{2}\d{4}",
     "mercosur_two": r"[A-Z]{3}\d[A-Z]\d\d|[A-Z]\d{3}[A-Z]{3}",

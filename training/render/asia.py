@@ -84,23 +84,6 @@ def tunisia(material: RenderMaterial, rng: np.random.Generator) -> Draft:
     return draft(canvas, f"{left}T{right}", "TN")
 
 
-def tunisia_two_rows(material: RenderMaterial, rng: np.random.Generator) -> Draft:
-    """Black, 275 x 180: the number, and below it the series and the word, which are read first."""
-    series, number = str(rng.integers(1, 256)), str(rng.integers(1, 10000))
-    ink = vary(rng, (225, 225, 225), 14)
-    width, height = 275 * rng.uniform(0.9, 1.1), 180 * rng.uniform(0.9, 1.1)
-    canvas = Canvas(width, height, rng.uniform(0.75, 1.05), vary(rng, (30, 28, 26), 12))
-    if rng.random() < 0.8:
-        canvas.border(rng.uniform(1, 4), rng.uniform(1.5, 3), 6, ink)
-    font, top = material.font(rng, False, everyday=0.1), height * rng.uniform(0.09, 0.14)
-    row = height * rng.uniform(0.32, 0.37)
-    below = height - top - row
-    draw_line(canvas, rng, font, number, (16, top, width - 32, row), ink)
-    draw_line(canvas, rng, font, series, (16, below, width * rng.uniform(0.34, 0.42), row), ink)
-    _tunis(canvas, width * rng.uniform(0.5, 0.56), below, width * 0.38, row, ink)
-    return Draft(canvas=canvas, text=f"{series}T{number}", rows=2, kind="latin", country="TN")
-
-
 def _tunis(
     canvas: Canvas, x: float, y: float, width: float, height: float, colour: Colour
 ) -> None:

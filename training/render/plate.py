@@ -70,7 +70,6 @@ LATIN_STYLES: dict[str, tuple[Draw, float]] = {
     "id": (asia.indonesia, 9),
     "world": (world.world, 9),
     "world_two": (world.world_two_rows, 12),
-    "tn_two": (asia.tunisia_two_rows, 2),
 }
 STYLES: dict[str, tuple[Draw, float]] = CHINESE_STYLES | LATIN_STYLES
 """Drawing function and sampling weight by name: most often what is read worst, on a rendered set

@@ -98,10 +98,6 @@ def add_reader(command: argparse.ArgumentParser) -> None:
     add_fast(command)
     command.add_argument("--encoder", type=Path, help="weights of a pretrain run")
     command.add_argument("--freeze-encoder", action="store_true", help="only the rest learns")
-    command.add_argument(
-        "--strength", type=positive, default=1.0,
-        help="of the augmentation (default: 1, the recipe's); with --start less for a last polish",
-    )
     add_texts(command)
 
 
@@ -119,10 +115,7 @@ def train_reader(options: argparse.Namespace) -> None:
         options.minutes, encoder=options.encoder, freeze_encoder=options.freeze_encoder,
         selection=selection,
     )
-    recipe = dataclasses.replace(
-        recipe, loop=with_rate(recipe.loop, options),
-        data=dataclasses.replace(recipe.data, strength=options.strength),
-    )
+    recipe = dataclasses.replace(recipe, loop=with_rate(recipe.loop, options))
     run(
         options.data, options.run, recipe, variant=options.variant, start=options.start,
         options=run_options(options),

@@ -28,9 +28,8 @@ from alpr_edge.data.lists import relative
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import letterbox, rectify, whole
 from alpr_edge.types import Floats, Image
-from training.augment import PLATE_RECIPE, augment
 from training.pseudo import Finding, Read, check_out, pictures, tell
-from training.reader.data import ReaderDataConfig, jitter
+from training.reader.data import ReaderDataConfig, augmented
 from training.sheet import captioned, save_pages
 
 VIEWS = 8
@@ -102,11 +101,5 @@ def seen(image: Image, rng: np.random.Generator) -> Image:
     """A cut-out (H, W, 3) as it is and as training would show it: (VIEWS, 48, 192, 3) uint8."""
     quad: Floats = np.asarray(whole(image), np.float32)
     config = ReaderDataConfig()
-    others = [
-        augment(
-            rectify(image, jitter(quad, rng, config.strength, config.shear)), rng, PLATE_RECIPE,
-            config.strength,
-        )
-        for _ in range(VIEWS - 1)
-    ]
+    others = [augmented(image, quad, rng, config) for _ in range(VIEWS - 1)]
     return np.stack([rectify(image, quad), *others])

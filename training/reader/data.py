@@ -225,6 +225,18 @@ def uncut(quad: Floats, rng: np.random.Generator, strength: float, shear: float 
     return quad
 
 
+def augmented(
+    image: Image, quad: Floats, rng: np.random.Generator, config: ReaderDataConfig
+) -> Image:
+    """The plate at ``quad`` as training shows it: (48, 192, 3) uint8, its text still to be seen."""
+    plate = rectify(image, uncut(quad, rng, config.strength, config.shear))
+    for _ in range(_TRIES):
+        seen = augment(plate, rng, PLATE_RECIPE, config.strength)
+        if kept(plate, seen) >= LEAST:
+            return seen
+    return plate
+
+
 class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
     """An endless stream of augmented plates: (48, 192, 3) uint8, (T,) int64, rows."""
 
@@ -263,15 +275,8 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
                          dataset="rendered")
 
     def make(self, item: Plate, rng: np.random.Generator) -> Image:
-        """Rectify with jittered corners and augment, so that the text is still to be seen."""
-        strength = self.config.strength
-        quad = item.quads[rng.integers(len(item.quads))]
-        plate = rectify(item.image, uncut(quad, rng, strength, self.config.shear))
-        for _ in range(_TRIES):
-            seen = augment(plate, rng, PLATE_RECIPE, strength)
-            if kept(plate, seen) >= LEAST:
-                return seen
-        return plate
+        """Rectify with the corners of one of the plate's quads, jittered, and augment."""
+        return augmented(item.image, item.quads[rng.integers(len(item.quads))], rng, self.config)
 
 
 def collate(rows: list[tuple[Image, np.ndarray, int]]) -> dict[str, torch.Tensor]:

@@ -63,8 +63,9 @@ class ALPR:
         min_detection: detections less certain are left out; None takes the model's own threshold.
         cut_outs: the pictures are plate cut-outs, of one plate each. It is read in the whole
             picture and wherever the detector finds it; the most certain reading is the answer.
-        reread: plates whose text is uncertain are read again with other outlines
-            (:mod:`alpr_edge.rereading`); not by a reader of your own.
+        reread: plates whose text is uncertain are read again with other outlines. Without it only
+            plates of two rows are, their rows side by side (:mod:`alpr_edge.rereading`). Neither by
+            a reader of your own.
 
     Without ``models``, ``threads`` and ``precision`` it follows what ``alpr-edge tune`` stored on
     this device (:mod:`alpr_edge.tuning`); where that no longer fits, it warns ``StaleTuning`` and
@@ -156,12 +157,17 @@ class ALPR:
             detections = [*WholePicture().predict(image), *detections]
         watch.lap(Stage.CLOSER)
         outlines = [detection.corners for detection in detections]
-        readings, crops = self._readings(image, outlines, watch)
-        if self.reread and isinstance(self._read, PlateReader):
-            again = rereading.uncertain(readings)
-            if again:
-                outlines = [o for index in again for o in rereading.outlines(outlines[index])]
-                more, _ = self._readings(image, outlines, watch)
+        crops = rectify_all(image, outlines)
+        watch.lap(Stage.RECTIFY)
+        readings = self._told(crops, watch)
+        if isinstance(self._read, PlateReader):
+            again = [
+                rereading.views(image, *plate, outlined=self.reread)
+                for plate in zip(outlines, crops, readings, strict=True)
+            ]
+            watch.lap(Stage.RECTIFY)
+            if any(again):
+                more = self._told(np.stack([view for views in again for view in views]), watch)
                 readings = rereading.settled(readings, again, more)
         plates = as_plates(detections, readings, crops)
         if self.cut_outs:
@@ -170,17 +176,13 @@ class ALPR:
         watch.lap(Stage.TEXT)
         return Result(plates=tuple(plates), read=len(detections), ms=watch.stop(), image=image)
 
-    def _readings(
-        self, image: Image, outlines: Sequence[Quad], watch: _Stopwatch
-    ) -> tuple[list[Reading], NDArray[np.uint8]]:
-        """What is read inside the outlines, and the upright plates."""
-        crops = rectify_all(image, outlines)
-        watch.lap(Stage.RECTIFY)
+    def _told(self, crops: NDArray[np.uint8], watch: _Stopwatch) -> list[Reading]:
+        """What is read on upright plates."""
         outputs = self._read.infer(crops)
         watch.lap(Stage.READ)
-        readings = self._read.decode(outputs)
+        readings: list[Reading] = self._read.decode(outputs)
         watch.lap(Stage.TEXT)
-        return readings, crops
+        return readings
 
     @staticmethod
     def draw(frame: Image, plates: Sequence[Plate]) -> Image:

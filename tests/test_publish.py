@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from alpr_edge import rereading
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import ModelError
-from alpr_edge.geometry import rectify
+from alpr_edge.geometry import as_quad
 from alpr_edge.metrics import SCORES
 from training.checkpoint import load_weights, save_weights
 from training.detector.model import Detector, DetectorConfig
@@ -95,8 +95,8 @@ def test_the_threshold_is_that_of_plates_read_as_the_runtime_does(data, monkeypa
     once = readings_of(network, np.stack([plain(item) for item in items]))
     told = reread(network, items, once, 1.0)
     for item, first, reading in zip(items, once, told, strict=True):
-        outlines = rereading.outlines(item.quads[0])
-        more = readings_of(network, np.stack([rectify(item.image, one) for one in outlines]))
+        shown = rereading.views(item.image, as_quad(item.quads[0]), plain(item), first)
+        more = readings_of(network, np.stack(shown))
         assert reading == rereading.surest([first, *more])
     everything = [dataclasses.replace(item, text=one.text)
                   for item, one in zip(items, told, strict=True)]

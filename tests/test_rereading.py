@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tiny
 
 from alpr_edge import ALPR, Reading
 from alpr_edge.detector import WholePicture
-from alpr_edge.geometry import box_quad
+from alpr_edge.geometry import box_quad, rectify
 from alpr_edge.reader import PlateReader
-from alpr_edge.rereading import outlines, settled, surest, uncertain
+from alpr_edge.rereading import outlines, settled, surest, views
 from alpr_edge.stages import Stage
+from alpr_edge.unfold import row_gap, unfold
 
 
 def read_as(text: str, confidence: float) -> Reading:
@@ -35,13 +38,41 @@ def test_outlines_of_a_point_are_points():
     assert np.isfinite(outlines(box_quad((5, 5, 5, 5)))).all()
 
 
-def test_only_uncertain_plates_are_read_again_each_with_its_own():
+@pytest.mark.parametrize(("confidence", "rows", "count"), [
+    (0.5, 1, 0), (0.49, 1, 4), (0.02, 1, 4), (0.019, 1, 0),
+    (0.9, 2, 0), (0.89, 2, 1), (0.49, 2, 5), (0.019, 2, 1),
+])
+def test_uncertain_plates_are_looked_at_again(frame, confidence, rows, count):
+    corners = box_quad((10, 10, 50, 30))
+    reading = dataclasses.replace(read_as("A", confidence), rows=rows)
+    shown = views(frame, corners, rectify(frame, corners), reading)
+    assert [view.shape for view in shown] == [(48, 192, 3)] * count
+    bare = views(frame, corners, rectify(frame, corners), reading, outlined=False)
+    assert len(bare) == count % 4
+
+
+def test_the_last_view_of_a_plate_of_two_rows_has_them_side_by_side(frame):
+    corners, reading = box_quad((10, 10, 50, 30)), dataclasses.replace(read_as("A", 0.3), rows=2)
+    plate = rectify(frame, corners)
+    *others, unfolded = views(frame, corners, plate, reading)
+    for view, outline in zip(others, outlines(corners), strict=True):
+        np.testing.assert_array_equal(view, rectify(frame, outline))
+    np.testing.assert_array_equal(unfolded, unfold(frame, corners, row_gap(plate)))
+
+
+def test_each_plate_is_settled_with_its_own_views():
     first = [read_as("A", 0.9), read_as("B", 0.2), read_as("C", 0.5), read_as("D", 0.1)]
-    assert uncertain([*first, read_as("E", 0.01), read_as("F", 0.02)]) == [1, 3, 5]
-    assert uncertain(first) == [1, 3]
-    more = [read_as("B2", 0.6), read_as("B", 0.2), read_as("D", 0.1), read_as("D2", 0.05)]
-    assert [r.text for r in settled(first, [1, 3], more)] == ["A", "B2", "C", "D"]
-    assert settled(first, [], []) == first
+    more = [read_as("B2", 0.6), read_as("B", 0.2), read_as("D", 0.1)]
+    view = np.zeros((48, 192, 3), np.uint8)
+    again = [[], [view, view], [], [view]]
+    assert [r.text for r in settled(first, again, more)] == ["A", "B2", "C", "D"]
+    assert settled(first, [[]] * 4, []) == first
+
+
+def test_the_number_of_rows_is_what_the_first_look_saw():
+    first, second = (dataclasses.replace(read_as("A", sure), rows=rows)
+                     for sure, rows in ((0.2, 2), (0.8, 1)))
+    assert surest([first, second]) == dataclasses.replace(second, rows=2)
 
 
 def test_the_surest_is_less_sure_where_the_others_disagree():

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from alpr_edge import rereading
-from alpr_edge.geometry import as_quad, rectify
+from alpr_edge.geometry import as_quad
 from alpr_edge.reader import decode_logits
 from alpr_edge.types import Reading
 from training.options import device_of
-from training.reader.data import Plate
+from training.reader.data import Plate, plain
 
 BATCH = 64
 
@@ -43,11 +43,11 @@ def reread(
 ) -> list[Reading]:
     """The readings of ``items`` after the uncertain ones were read again, as the runtime does
     (:mod:`alpr_edge.rereading`)."""
-    again = rereading.uncertain(readings)
-    if not again:
-        return list(readings)
-    plates = [
-        rectify(items[index].image, outline)
-        for index in again for outline in rereading.outlines(as_quad(items[index].quads[0]))
+    again = [
+        rereading.views(item.image, as_quad(item.quads[0]), plain(item), reading)
+        for item, reading in zip(items, readings, strict=True)
     ]
+    plates = [view for views in again for view in views]
+    if not plates:
+        return list(readings)
     return rereading.settled(readings, again, readings_of(model, np.stack(plates), temperature))

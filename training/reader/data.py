@@ -21,12 +21,14 @@ from alpr_edge.errors import DataError
 from alpr_edge.geometry import (
     PLATE_HEIGHT,
     PLATE_WIDTH,
+    as_quad,
     box_quad,
     perspective,
     quad_box,
     rectify,
 )
 from alpr_edge.types import Floats, Image
+from alpr_edge.unfold import row_gap, unfold
 from training.augment import PLATE_RECIPE, augment
 from training.frame_texts import listed_plates
 from training.legible import LEAST, kept
@@ -40,6 +42,8 @@ MARGIN = 0.25
 CUT = 0.07, 0.15
 """Shares of a plate's width and height that jittered corners may leave outside, on each side."""
 _TRIES = 8
+_GAP = 0.015
+"""Spread of where two rows are taken apart, in shares of the plate's height."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,8 @@ class ReaderDataConfig:
     strength: float = 1.0
     shear: float = 0.25
     """Spread of how far leaning plates lean, in parts of their height; 3 of 10 do."""
+    unfolded: float = 0.4
+    """Share of the plates of two rows that are shown with the rows side by side."""
     balance: float = 0.5
     """A set of n plates is drawn in proportion to n ** balance."""
     memory: int = MEMORY
@@ -226,10 +232,15 @@ def uncut(quad: Floats, rng: np.random.Generator, strength: float, shear: float 
 
 
 def augmented(
-    image: Image, quad: Floats, rng: np.random.Generator, config: ReaderDataConfig
+    image: Image, quad: Floats, rng: np.random.Generator, config: ReaderDataConfig,
+    unfolded: bool = False,
 ) -> Image:
-    """The plate at ``quad`` as training shows it: (48, 192, 3) uint8, its text still to be seen."""
-    plate = rectify(image, uncut(quad, rng, config.strength, config.shear))
+    """The plate at ``quad`` as training shows it: (48, 192, 3) uint8, its text still to be seen.
+    ``unfolded``: its two rows side by side (:mod:`alpr_edge.unfold`)."""
+    outline = as_quad(uncut(quad, rng, config.strength, config.shear))
+    plate = rectify(image, outline)
+    if unfolded:
+        plate = unfold(image, outline, row_gap(plate) + rng.normal(0, _GAP * config.strength))
     for _ in range(_TRIES):
         seen = augment(plate, rng, PLATE_RECIPE, config.strength)
         if kept(plate, seen) >= LEAST:
@@ -262,7 +273,8 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
                 name = names[rng.choice(len(names), p=self.weights)]
                 item = self.items[self.by_set[name][rng.integers(len(self.by_set[name]))]]
             text = encode(item.text) if item.text else np.full(SLOTS, PAD)
-            yield self.make(item, rng), text, item.rows
+            unfolded = item.rows == 1 and rng.random() < self.config.unfolded
+            yield self.make(item, rng, unfolded), text, IGNORE if unfolded else item.rows
 
     def render(self, rng: np.random.Generator) -> PlateItem:
         """A rendered plate on a margin of some other picture."""
@@ -274,9 +286,10 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
         return PlateItem(image=canvas, quads=(quad,), text=plate.text, rows=plate.rows - 1,
                          dataset="rendered")
 
-    def make(self, item: Plate, rng: np.random.Generator) -> Image:
+    def make(self, item: Plate, rng: np.random.Generator, unfolded: bool = False) -> Image:
         """Rectify with the corners of one of the plate's quads, jittered, and augment."""
-        return augmented(item.image, item.quads[rng.integers(len(item.quads))], rng, self.config)
+        quad = item.quads[rng.integers(len(item.quads))]
+        return augmented(item.image, quad, rng, self.config, unfolded)
 
 
 def collate(rows: list[tuple[Image, np.ndarray, int]]) -> dict[str, torch.Tensor]:

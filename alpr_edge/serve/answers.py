@@ -7,11 +7,13 @@ hold them together.
 
 from __future__ import annotations
 
+import dataclasses
+
 import pydantic
 
 from alpr_edge.stages import Stage
 from alpr_edge.types import Plate, Quad
-from alpr_edge.watch.types import Event, State
+from alpr_edge.watch.types import CameraStatus, Event
 
 
 class Reading(pydantic.BaseModel):
@@ -65,17 +67,10 @@ class CameraView(pydantic.BaseModel):
     latency: Latency | None
 
 
-class Camera(pydantic.BaseModel):
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Camera(CameraStatus):
     """A camera's state and, where it had a frame, what it sees."""
 
-    camera: str
-    state: State
-    since: float
-    problem: str | None
-    fps: float
-    frames: int
-    dropped: int
-    idle: int
     view: CameraView | None
 
 

@@ -39,7 +39,8 @@ def readings_of(
 
 
 def reread(
-    model: nn.Module, items: Sequence[Plate], readings: Sequence[Reading], temperature: float
+    model: nn.Module, items: Sequence[Plate], readings: Sequence[Reading],
+    temperature: float = 1.0,
 ) -> list[Reading]:
     """The readings of ``items`` after the uncertain ones were read again, as the runtime does
     (:mod:`alpr_edge.rereading`)."""

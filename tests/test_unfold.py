@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from alpr_edge.geometry import as_quad, box_quad, perspective, rectify
-from alpr_edge.unfold import row_gap, unfold
+from alpr_edge.unfold import SHORT, aspect, row_gap, unfold, written
 from training.reader.data import PlateItem, PlateStream, ReaderDataConfig
 from training.reader.model import IGNORE
 
@@ -54,6 +54,51 @@ def test_the_upper_row_is_on_the_left_the_lower_one_on_the_right(seen):
 def test_a_plate_without_strokes_has_a_gap_too():
     for grey in (0, 128, 255):
         assert 0.3 <= row_gap(np.full((48, 192, 3), grey, np.uint8)) <= 0.62
+
+
+def row(*lefts: int, screws: tuple[int, ...] = (), width: int = 192) -> np.ndarray:
+    """A row (48, width, 3) with strokes that begin at ``lefts``, and small dots."""
+    image = np.full((48, width, 3), 220, np.uint8)
+    for left in lefts:
+        cv2.rectangle(image, (left, 8), (left + 5, 40), 0, -1)
+    for x in screws:
+        cv2.circle(image, (x, 24), 3, (150, 150, 150), -1)
+    return image
+
+
+def test_a_short_text_is_told_from_the_empty_plate_beside_it():
+    left, right = written(row(80, 92, 104, screws=(12, 180)), 4.0)
+    assert 0.25 < left < 80 / 192 and 110 / 192 < right < 0.75
+    assert right - left <= SHORT
+
+
+def test_a_text_in_two_groups_far_apart_is_kept_whole():
+    left, right = written(row(20, 32, 150, 162), 4.0)
+    assert left < 20 / 192 and right > 168 / 192
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_row_without_strokes_is_kept_whole(grey: int):
+    assert written(np.full((48, 192, 3), grey, np.uint8), 4.0) == (0.0, 1.0)
+
+
+def test_a_short_upper_row_gets_its_half_for_itself():
+    """Two strokes in the middle fifth of a wide plate, above three that fill it."""
+    plate = np.full((120, 480, 3), 220, np.uint8)
+    for left, top, bottom in ((200, 10, 42), (250, 10, 42),
+                              (60, 58, 110), (240, 58, 110), (420, 58, 110)):
+        cv2.rectangle(plate, (left, top), (left + 14, bottom), 0, -1)
+    shown = unfold(plate, box_quad((0, 0, 480, 120)), 0.41)
+    upper, lower = shown[:, :96, 0], shown[:, 96:, 0]
+    assert (strokes(shown[:, :96]), strokes(shown[:, 96:])) == (2, 3)
+    spread = np.ptp(np.flatnonzero((upper < 110).any(axis=0)))
+    assert spread > 40  # of 96; 13 where the whole row is shown
+    assert np.ptp(np.flatnonzero((lower < 110).any(axis=0))) < 96 * 0.9
+
+
+def test_the_sides_of_a_plate_by_hand():
+    assert aspect(box_quad((10, 20, 110, 45))) == pytest.approx(4.0)
+    assert aspect(as_quad([(0, 0), (30, 40), (18, 49), (-12, 9)])) == pytest.approx(50 / 15)
 
 
 def test_training_unfolds_plates_of_two_rows_alone() -> None:

@@ -279,8 +279,12 @@ def test_stream_goes_on_where_it_broke(announcer, watch):
     assert [fields(text)["id"] for text in after_one[1:]] == [two.key, ended(one).key, three.key]
     after_end = announcer(last=ended(one).key, count=2, add=[four])
     assert [fields(text)["id"] for text in after_end[1:]] == [three.key, four.key]
-    unknown = announcer(last="nonsense", count=1, add=[ended(four)])
-    assert fields(unknown[1])["id"] == ended(four).key
+
+
+def test_stream_after_an_unknown_event_tells_what_is_new(announcer, watch):
+    watch.store.add(event(1), NO_MEDIA)
+    unknown = announcer(last="nonsense", count=1, add=[event(2)])
+    assert fields(unknown[1])["id"] == event(2).key
 
 
 def test_stream_shows_that_it_lives(announcer, monkeypatch):

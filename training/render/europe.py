@@ -46,6 +46,11 @@ _VANITY = (
     "aan,NGTn,n aaaa,aaaaaaa,aaaaaa n,GTI nn,aa*aaaa n,aa*naaa,aa*aaaaa"
 )
 """Texts that a driver chose."""
+_UK_ONE_ROW = (
+    "aann aaa,aann aaa,aann aaa,lnnn aaa,aaa nnnl,aaa nnl,aaa n,aa nnnn,l nnn,ln aaa,lnn aaa"
+)
+_UK_TWO_ROWS = "aann|aaa,aann|aaa,lnnn|aaa,aaa|nnnl"
+"""The single letter that told the year (until 2001) was never I or O."""
 _RED: Colour = (45, 40, 185)
 
 
@@ -182,13 +187,10 @@ def _uk(
 
 def britain(material: RenderMaterial, rng: np.random.Generator) -> Draft:
     """British plates of one row: white in front, yellow at the rear."""
-    options = (
-        "aann aaa,aann aaa,aann aaa,annn aaa,aaa nnna,aaa nna,aaa n,aa nnnn,a nnn,an aaa,ann aaa"
-    )
-    return _uk(material, rng, options, (520, 111), rng.uniform(0.75, 1.1))
+    return _uk(material, rng, _UK_ONE_ROW, (520, 111), rng.uniform(0.75, 1.1))
 
 
 def britain_two_rows(material: RenderMaterial, rng: np.random.Generator) -> Draft:
     """British square plates and motorcycles."""
     size = (285, 203) if rng.random() < 0.6 else (228, 178)
-    return _uk(material, rng, "aann|aaa,aann|aaa,annn|aaa,aaa|nnna", size, rng.uniform(0.65, 0.95))
+    return _uk(material, rng, _UK_TWO_ROWS, size, rng.uniform(0.65, 0.95))

@@ -147,6 +147,12 @@ def perspective(
     return np.asarray(matrix, np.float64)
 
 
+def sides(quad: Quad) -> tuple[float, float]:
+    """The mean width and the mean height of what lies inside the corners TL TR BR BL, in pixels."""
+    top, right, bottom, left = (math.dist(quad[i], quad[i - 3]) for i in range(4))
+    return (top + bottom) / 2, (right + left) / 2
+
+
 def rectify(
     image: Image, corners: NDArray[np.floating] | Quad,
     height: int = PLATE_HEIGHT, width: int = PLATE_WIDTH,

@@ -11,7 +11,15 @@ from __future__ import annotations
 import numpy as np
 
 from alpr_edge._cv2 import cv2
-from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, as_quad, box_quad, perspective, rectify
+from alpr_edge.geometry import (
+    PLATE_HEIGHT,
+    PLATE_WIDTH,
+    as_quad,
+    box_quad,
+    perspective,
+    rectify,
+    sides,
+)
 from alpr_edge.types import Floats, Image, Quad
 
 GAPS = 0.3, 0.62
@@ -46,18 +54,19 @@ def unfold(image: Image, corners: Quad, gap: float) -> Image:
     parts = []
     for top, bottom in ((0.0, gap + OVERLAP), (gap - OVERLAP, 1.0)):
         row = _part(corners, 0.0, top, 1.0, bottom)
-        left, right = written(rectify(image, row), aspect(row))
+        width, height = sides(row)
+        left, right = written(rectify(image, row), height / max(width, 1.0))
         if right - left <= SHORT:
             row = _part(corners, left, top, right, bottom)
         parts.append(rectify(image, row, PLATE_HEIGHT, PLATE_WIDTH // 2))
     return np.concatenate(parts, axis=1)
 
 
-def written(row: Image, sides: float) -> tuple[float, float]:
+def written(row: Image, height: float) -> tuple[float, float]:
     """Where the text of a rectified row (48, 192, 3) begins and ends, in shares of its width, by
-    the change of grey from left to right; (0, 1) where there is none. ``sides``: the row's width
-    by its height before it was rectified."""
-    height = PLATE_WIDTH / sides  # of the row, in columns
+    the change of grey from left to right; (0, 1) where there is none. ``height``: the row's
+    before it was rectified, in shares of its width."""
+    height *= PLATE_WIDTH
     grey = cv2.GaussianBlur(cv2.cvtColor(row, cv2.COLOR_BGR2GRAY), (0, 0), 1.2)
     rim = PLATE_HEIGHT // 12
     change = np.abs(np.diff(grey[rim:-rim].astype(np.float32), axis=1)).mean(axis=0, keepdims=True)
@@ -72,16 +81,6 @@ def written(row: Image, sides: float) -> tuple[float, float]:
     text = [g for g, weight in zip(groups, weights, strict=True) if weight >= WEAK * max(weights)]
     left, right = text[0][0] - AROUND * height, text[-1][-1] + 1 + AROUND * height
     return max(0.0, left / PLATE_WIDTH), min(1.0, right / PLATE_WIDTH)
-
-
-def aspect(corners: Quad) -> float:
-    """The mean width of what lies inside ``corners`` by its mean height."""
-    quad = np.asarray(corners, np.float64)
-    width, height = (
-        float(np.linalg.norm(quad[a] - quad[b]) + np.linalg.norm(quad[c] - quad[d]))
-        for a, b, c, d in ((1, 0, 2, 3), (3, 0, 2, 1))
-    )
-    return width / max(height, 1e-6)
 
 
 def _part(corners: Quad, left: float, top: float, right: float, bottom: float) -> Quad:

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from alpr_edge.geometry import as_quad, box_quad, perspective, rectify
-from alpr_edge.unfold import SHORT, aspect, row_gap, unfold, written
+from alpr_edge.geometry import as_quad, box_quad, perspective, rectify, sides
+from alpr_edge.unfold import SHORT, row_gap, unfold, written
 from training.reader.data import PlateItem, PlateStream, ReaderDataConfig
 from training.reader.model import IGNORE
 
@@ -67,19 +67,19 @@ def row(*lefts: int, screws: tuple[int, ...] = (), width: int = 192) -> np.ndarr
 
 
 def test_a_short_text_is_told_from_the_empty_plate_beside_it():
-    left, right = written(row(80, 92, 104, screws=(12, 180)), 4.0)
+    left, right = written(row(80, 92, 104, screws=(12, 180)), 0.25)
     assert 0.25 < left < 80 / 192 and 110 / 192 < right < 0.75
     assert right - left <= SHORT
 
 
 def test_a_text_in_two_groups_far_apart_is_kept_whole():
-    left, right = written(row(20, 32, 150, 162), 4.0)
+    left, right = written(row(20, 32, 150, 162), 0.25)
     assert left < 20 / 192 and right > 168 / 192
 
 
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_a_row_without_strokes_is_kept_whole(grey: int):
-    assert written(np.full((48, 192, 3), grey, np.uint8), 4.0) == (0.0, 1.0)
+    assert written(np.full((48, 192, 3), grey, np.uint8), 0.25) == (0.0, 1.0)
 
 
 def test_a_short_upper_row_gets_its_half_for_itself():
@@ -97,8 +97,8 @@ def test_a_short_upper_row_gets_its_half_for_itself():
 
 
 def test_the_sides_of_a_plate_by_hand():
-    assert aspect(box_quad((10, 20, 110, 45))) == pytest.approx(4.0)
-    assert aspect(as_quad([(0, 0), (30, 40), (18, 49), (-12, 9)])) == pytest.approx(50 / 15)
+    assert sides(box_quad((10, 20, 110, 45))) == (100.0, 25.0)
+    assert sides(as_quad([(0, 0), (30, 40), (18, 49), (-12, 9)])) == (50.0, 15.0)
 
 
 def test_training_unfolds_plates_of_two_rows_alone() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,8 +38,7 @@ def media_of(
 def cut_out(image: Image, quad: Quad) -> Image:
     """The plate in ``quad``, upright, in its own proportions, with a little around it."""
     outer = enlarged(quad, _CROP_MARGIN)
-    width = (math.dist(outer[0], outer[1]) + math.dist(outer[3], outer[2])) / 2
-    height = (math.dist(outer[0], outer[3]) + math.dist(outer[1], outer[2])) / 2
+    width, height = geometry.sides(outer)
     least, most = _CROP_HEIGHTS
     rows = round(min(max(height, least), most))
     columns = round(rows * min(max(width / max(height, 1.0), 0.5), 8.0))

@@ -7,7 +7,7 @@ import math
 import uuid
 
 from alpr_edge._cv2 import cv2
-from alpr_edge.geometry import rectify
+from alpr_edge.geometry import rectify, sides
 from alpr_edge.types import Image, Plate, Point, Quad
 from alpr_edge.watch.types import Correction, Direction, Frame
 from alpr_edge.watch.vote import Ballot, Vote
@@ -31,9 +31,9 @@ class Place:
     @classmethod
     def of(cls, quad: Quad) -> Place:
         """The place of a plate with these corners; its width is the mean of both long sides."""
-        sides = math.dist(quad[0], quad[1]), math.dist(quad[3], quad[2])
+        width, _ = sides(quad)
         return cls(x=sum(x for x, _ in quad) / 4, y=sum(y for _, y in quad) / 4,
-                   width=max(1.0, sum(sides) / 2))
+                   width=max(1.0, width))
 
     def widths_to(self, other: Place) -> float:
         """The distance of both centres in mean plate widths."""

@@ -159,7 +159,7 @@ class ALPR:
         outlines = [detection.corners for detection in detections]
         crops = rectify_all(image, outlines)
         watch.lap(Stage.RECTIFY)
-        readings = self._told(crops, watch)
+        outputs, readings = self._told(crops, watch)
         if isinstance(self._read, PlateReader):
             again = [
                 rereading.views(image, *plate, outlined=self.reread)
@@ -167,8 +167,10 @@ class ALPR:
             ]
             watch.lap(Stage.RECTIFY)
             if any(again):
-                more = self._told(np.stack([view for views in again for view in views]), watch)
-                readings = rereading.settled(readings, again, more)
+                more = self._read.infer(np.stack([view for views in again for view in views]))
+                watch.lap(Stage.READ)
+                looks = self._read.spellings(outputs), self._read.spellings(more)
+                readings = rereading.settled(readings, again, *looks)
         plates = as_plates(detections, readings, crops)
         if self.cut_outs:
             plates = [max(plates, key=lambda plate: plate.confidence)]
@@ -176,13 +178,13 @@ class ALPR:
         watch.lap(Stage.TEXT)
         return Result(plates=tuple(plates), read=len(detections), ms=watch.stop(), image=image)
 
-    def _told(self, crops: NDArray[np.uint8], watch: _Stopwatch) -> list[Reading]:
-        """What is read on upright plates."""
+    def _told(self, crops: NDArray[np.uint8], watch: _Stopwatch) -> tuple[Any, list[Reading]]:
+        """What the reader puts out for upright plates, and what is read on them."""
         outputs = self._read.infer(crops)
         watch.lap(Stage.READ)
         readings: list[Reading] = self._read.decode(outputs)
         watch.lap(Stage.TEXT)
-        return readings
+        return outputs, readings
 
     @staticmethod
     def draw(frame: Image, plates: Sequence[Plate]) -> Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ _EMPTY = {
     "logits": (0, alphabet.SLOTS, alphabet.CLASSES), "ctc": (0, 1, alphabet.CLASSES),
     "rows": (0, 2),
 }
+_LEAST = 1e-300
+"""The probability of what is impossible, lest a share be no number."""
 
 
 class PlateReader:
@@ -70,11 +73,68 @@ class PlateReader:
         Raises:
             ModelError: the outputs hold something that is no finite number.
         """
+        self._check(outputs)
+        rows = outputs["rows"].argmax(axis=-1) + 1
+        return decode_logits(outputs["logits"], outputs["ctc"], rows, self._temperature)
+
+    def spellings(self, outputs: dict[str, NDArray[np.float32]]) -> list[Spelling]:
+        """Raw outputs to what the network says of each plate, to compare several looks at one.
+
+        Raises:
+            ModelError: the outputs hold something that is no finite number.
+        """
+        self._check(outputs)
+        return spellings(outputs["logits"], outputs["ctc"], self._temperature)
+
+    def _check(self, outputs: dict[str, NDArray[np.float32]]) -> None:
         for name in ("logits", "ctc"):
             if not np.isfinite(outputs[name]).all():
                 raise ModelError(f"{self.engine.folder}: {name} not finite; get the model anew")
-        rows = outputs["rows"].argmax(axis=-1) + 1
-        return decode_logits(outputs["logits"], outputs["ctc"], rows, self._temperature)
+
+
+class Spelling:
+    """What the network says of one plate: each text's probability, by its slots and by its tokens.
+
+    Args:
+        logits: of the slots, (T, C).
+        tokens: CTC logits, (L, C). Both divided by the temperature.
+    """
+
+    def __init__(self, logits: NDArray[np.floating], tokens: NDArray[np.floating]) -> None:
+        self._slots = _log_softmax(logits)
+        self._tokens = tokens
+
+    @functools.cached_property
+    def texts(self) -> tuple[tuple[int, ...], ...]:
+        """Classes of the text that the slots spell and, where it is another one, of the tokens'."""
+        mine = _before_pad(self._slots.argmax(axis=-1))
+        other = ctc.best_path(self._tokens)
+        return (mine,) if other == mine or len(other) > len(self._slots) else (mine, other)
+
+    def certain(self, classes: tuple[int, ...]) -> NDArray[np.float64]:
+        """The probability (T,) of each slot's class where the slots spell ``classes``."""
+        padded = np.full(len(self._slots), alphabet.PAD)
+        padded[: len(classes)] = classes
+        return np.asarray(np.exp(self._slots[np.arange(len(self._slots)), padded]))
+
+    def joint(self, classes: tuple[int, ...]) -> float:
+        """Logarithm of the product of both probabilities of ``classes``, finite."""
+        slots = float(np.log(np.maximum(self.certain(classes), _LEAST)).sum())
+        return slots + max(ctc.log_likelihood(self._paths, classes), float(np.log(_LEAST)))
+
+    @functools.cached_property
+    def _paths(self) -> NDArray[np.float64]:
+        return _log_softmax(self._tokens)
+
+    def reading(self, classes: tuple[int, ...], share: float, rows: int | None) -> Reading:
+        """``classes`` as a reading: its confidence is that of the slots times ``share``."""
+        certain = self.certain(classes)
+        return Reading(
+            text=alphabet.decode(np.array(classes, np.int64)),
+            confidence=float(certain.prod()) * share,
+            char_confidences=tuple(certain[: len(classes)].tolist()),
+            rows=rows,
+        )
 
 
 def decode_logits(
@@ -88,33 +148,26 @@ def decode_logits(
     both probabilities is the answer, and its confidence is that of the slots times its share of
     the two products.
     """
-    slots = _log_softmax(logits / temperature)
+    said = spellings(logits, tokens, temperature)
+    return [_reading(*plate) for plate in zip(said, rows, strict=True)]
+
+
+def spellings(
+    logits: NDArray[np.float32], tokens: NDArray[np.float32], temperature: float
+) -> list[Spelling]:
+    """What the network says of each plate; see :func:`decode_logits`."""
     return [
-        _reading(*plate)
-        for plate in zip(slots, tokens / temperature, rows, strict=True)
+        Spelling(*plate) for plate in zip(logits / temperature, tokens / temperature, strict=True)
     ]
 
 
-def _reading(
-    slots: NDArray[np.float64], tokens: NDArray[np.float32], rows: np.integer
-) -> Reading:
-    classes = _before_pad(slots.argmax(axis=-1))
-    other, share = ctc.best_path(tokens), 1.0
-    if other != classes and len(other) <= len(slots):
-        paths = _log_softmax(tokens)
-        mine, its = (
-            float(_spelled(slots, c).sum()) + ctc.log_likelihood(paths, c) for c in (classes, other)
-        )
-        if its > mine:
-            classes, mine, its = other, its, mine
-        share = 1.0 / (1.0 + float(np.exp(its - mine)))
-    certain = np.exp(_spelled(slots, classes))
-    return Reading(
-        text=alphabet.decode(np.array(classes, np.int64)),
-        confidence=float(certain.prod()) * share,
-        char_confidences=tuple(certain[: len(classes)].tolist()),
-        rows=int(rows),
-    )
+def _reading(said: Spelling, rows: np.integer) -> Reading:
+    texts, shares = said.texts, np.ones(1)
+    if len(texts) > 1:
+        joint = np.array([said.joint(classes) for classes in texts])
+        shares = np.exp(joint - np.logaddexp.reduce(joint))
+    best = int(shares.argmax())
+    return said.reading(texts[best], float(shares[best]), int(rows))
 
 
 def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -125,10 +178,3 @@ def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 def _before_pad(classes: NDArray[np.integer]) -> tuple[int, ...]:
     ends = np.flatnonzero(classes == alphabet.PAD)
     return tuple(classes[: ends[0] if len(ends) else None].tolist())
-
-
-def _spelled(slots: NDArray[np.float64], classes: tuple[int, ...]) -> NDArray[np.float64]:
-    """The log-probability (T,) of each slot's class where the slots spell ``classes``."""
-    padded = np.full(len(slots), alphabet.PAD)
-    padded[: len(classes)] = classes
-    return np.asarray(slots[np.arange(len(slots)), padded])

@@ -4,16 +4,16 @@ read with its rows side by side too (:mod:`alpr_edge.unfold`)."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
 from alpr_edge.geometry import as_quad, rectify
+from alpr_edge.reader import Spelling
 from alpr_edge.types import Image, Quad, Reading
 from alpr_edge.unfold import row_gap, unfold
 
-HOPELESS, UNCERTAIN = 0.02, 0.5
+HOPELESS, UNCERTAIN = 0.005, 0.6
 """Plates read with a confidence between these are read again: below, hardly any has a text."""
 UNFOLDED = 0.9
 """Plates of two rows read with less confidence are read again with their rows side by side."""
@@ -51,23 +51,29 @@ def outlines(corners: Quad) -> list[Quad]:
 
 
 def settled(
-    readings: Sequence[Reading], again: Sequence[Sequence[Image]], more: Sequence[Reading]
+    readings: Sequence[Reading], again: Sequence[Sequence[Image]], looks: Sequence[Spelling],
+    more: Sequence[Spelling],
 ) -> list[Reading]:
-    """``readings``, each settled with what was read in its views ``again``: ``more``, plate after
-    plate."""
+    """``readings``, each settled with what its views ``again`` show. ``looks`` is what the network
+    said of each plate, ``more`` what of the views, plate after plate."""
     rest = iter(more)
     return [
-        surest([reading, *(next(rest) for _ in shown)]) if shown else reading
-        for reading, shown in zip(readings, again, strict=True)
+        vote(reading, [look, *(next(rest) for _ in shown)]) if shown else reading
+        for reading, look, shown in zip(readings, looks, again, strict=True)
     ]
 
 
-def surest(readings: Sequence[Reading]) -> Reading:
-    """The most certain of a plate's readings, the first where two are. Its confidence is what it
-    was, times its text's share of all the readings' confidences: the surest of many is too sure.
-    Its number of rows is the first one's, who saw them in their places."""
-    best = max(readings, key=lambda reading: reading.confidence)
-    total = sum(reading.confidence for reading in readings)
-    same = sum(reading.confidence for reading in readings if reading.text == best.text)
-    share = same / total if total else 0.0
-    return dataclasses.replace(best, confidence=best.confidence * share, rows=readings[0].rows)
+def vote(reading: Reading, looks: Sequence[Spelling]) -> Reading:
+    """A plate's ``reading`` after several ``looks`` at it, the first one included.
+
+    A look has a vote for every text that any of them spells: the geometric mean of its slots' and
+    its tokens' probability. The text with most votes is told; its confidence is that of the surest
+    look's slots times its share of all texts' probabilities by slots and tokens, since the surest
+    of many is too sure. Its number of rows is the first look's, which saw them in their places.
+    """
+    texts = list(dict.fromkeys(classes for look in looks for classes in look.texts))
+    joint = np.array([[look.joint(classes) for look in looks] for classes in texts])
+    best = int(np.logaddexp.reduce(joint / 2, axis=1).argmax())
+    share = np.exp(np.logaddexp.reduce(joint[best]) - np.logaddexp.reduce(joint, axis=None))
+    told = (look.reading(texts[best], float(share), reading.rows) for look in looks)
+    return max(told, key=lambda reading: reading.confidence)

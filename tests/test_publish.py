@@ -16,11 +16,12 @@ from alpr_edge.data.sample import Split
 from alpr_edge.errors import ModelError
 from alpr_edge.geometry import as_quad
 from alpr_edge.metrics import SCORES
+from alpr_edge.reader import decode_logits, spellings
 from training.checkpoint import load_weights, save_weights
 from training.detector.model import Detector, DetectorConfig
 from training.networks import build
 from training.publish import TEMPERATURES, fit_confidence, publish
-from training.reader.answers import readings_of, reread
+from training.reader.answers import outputs_of, reread
 from training.reader.data import evaluation_plates, plain
 from training.reader.model import reader_tiny
 
@@ -92,17 +93,20 @@ def test_the_threshold_is_that_of_plates_read_as_the_runtime_does(data, monkeypa
     monkeypatch.setattr(rereading, "HOPELESS", 0.0)
     monkeypatch.setattr(rereading, "UNCERTAIN", 1.1)
     network, items = reader_tiny().eval(), evaluation_plates(data, Split.DEV)
-    once = readings_of(network, np.stack([plain(item) for item in items]))
-    told = reread(network, items, once, 1.0)
-    for item, first, reading in zip(items, once, told, strict=True):
+    outputs = outputs_of(network, np.stack([plain(item) for item in items]))
+    told = reread(network, items, outputs)
+    for number, (item, reading) in enumerate(zip(items, told, strict=True)):
+        logits, tokens, rows = (part[number : number + 1] for part in outputs)
+        [first] = decode_logits(logits, tokens, rows.argmax(-1) + 1, 1.0)
         shown = rereading.views(item.image, as_quad(item.quads[0]), plain(item), first)
-        more = readings_of(network, np.stack(shown))
-        assert reading == rereading.surest([first, *more])
+        looks = [*spellings(logits, tokens, 1.0),
+                 *spellings(*outputs_of(network, np.stack(shown))[:2], 1.0)]
+        expected = rereading.vote(first, looks)
+        assert (reading.text, reading.rows) == (expected.text, expected.rows)
+        assert reading.confidence == pytest.approx(expected.confidence, rel=1e-3)
     everything = [dataclasses.replace(item, text=one.text)
                   for item, one in zip(items, told, strict=True)]
     facts = fit_confidence(network, everything)
-    told = reread(network, items, readings_of(
-        network, np.stack([plain(item) for item in items]), facts["temperature"]
-    ), facts["temperature"])
+    told = reread(network, items, outputs, facts["temperature"])
     lowest = min(reading.confidence for reading in told)
     assert facts["confidence_threshold"] == pytest.approx(lowest, abs=0.02)

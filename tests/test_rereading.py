@@ -7,10 +7,11 @@ import pytest
 import tiny
 
 from alpr_edge import ALPR, Reading
+from alpr_edge.alphabet import CLASSES, PAD, SLOTS, encode
 from alpr_edge.detector import WholePicture
 from alpr_edge.geometry import box_quad, rectify
-from alpr_edge.reader import PlateReader
-from alpr_edge.rereading import outlines, settled, surest, views
+from alpr_edge.reader import PlateReader, Spelling
+from alpr_edge.rereading import outlines, settled, views, vote
 from alpr_edge.stages import Stage
 from alpr_edge.unfold import row_gap, unfold
 
@@ -39,8 +40,8 @@ def test_outlines_of_a_point_are_points():
 
 
 @pytest.mark.parametrize(("confidence", "rows", "count"), [
-    (0.5, 1, 0), (0.49, 1, 4), (0.02, 1, 4), (0.019, 1, 0),
-    (0.9, 2, 0), (0.89, 2, 1), (0.49, 2, 5), (0.019, 2, 1),
+    (0.6, 1, 0), (0.59, 1, 4), (0.005, 1, 4), (0.0049, 1, 0),
+    (0.9, 2, 0), (0.89, 2, 1), (0.59, 2, 5), (0.0049, 2, 1),
 ])
 def test_uncertain_plates_are_looked_at_again(frame, confidence, rows, count):
     corners = box_quad((10, 10, 50, 30))
@@ -60,51 +61,88 @@ def test_the_last_view_of_a_plate_of_two_rows_has_them_side_by_side(frame):
     np.testing.assert_array_equal(unfolded, unfold(frame, corners, row_gap(plate)))
 
 
+def saying(slots: str, tokens: str | None = None, sure: float = 0.9) -> Spelling:
+    """A look whose slots, and whose tokens, spell a text, each character with the same surety."""
+    def logits(text: str, length: int) -> np.ndarray:
+        picked = np.append(encode(text)[: len(text)], np.full(length - len(text), PAD))
+        scores = np.zeros((length, CLASSES), np.float32)
+        scores[np.arange(length), picked] = np.log(sure / (1 - sure) * (CLASSES - 1))
+        return scores
+
+    return Spelling(logits(slots, SLOTS), logits(tokens or slots, 2 * SLOTS))
+
+
 def test_each_plate_is_settled_with_its_own_views():
     first = [read_as("A", 0.9), read_as("B", 0.2), read_as("C", 0.5), read_as("D", 0.1)]
-    more = [read_as("B2", 0.6), read_as("B", 0.2), read_as("D", 0.1)]
+    looks = [saying(reading.text) for reading in first]
+    more = [saying("B2", sure=0.99), saying("B", sure=0.3), saying("D")]
     view = np.zeros((48, 192, 3), np.uint8)
-    again = [[], [view, view], [], [view]]
-    assert [r.text for r in settled(first, again, more)] == ["A", "B2", "C", "D"]
-    assert settled(first, [[]] * 4, []) == first
+    told = settled(first, [[], [view, view], [], [view]], looks, more)
+    assert [reading.text for reading in told] == ["A", "B2", "C", "D"]
+    assert told[0] is first[0] and told[2] is first[2]
+    assert settled(first, [[]] * 4, looks, []) == first
 
 
 def test_the_number_of_rows_is_what_the_first_look_saw():
-    first, second = (dataclasses.replace(read_as("A", sure), rows=rows)
-                     for sure, rows in ((0.2, 2), (0.8, 1)))
-    assert surest([first, second]) == dataclasses.replace(second, rows=2)
+    first = dataclasses.replace(read_as("A", 0.2), rows=2)
+    assert vote(first, [saying("A"), saying("A")]).rows == 2
 
 
-def test_the_surest_is_less_sure_where_the_others_disagree():
-    agreed = surest([read_as("A", 0.2), read_as("A", 0.6), read_as("A", 0.4)])
-    assert (agreed.text, agreed.confidence) == ("A", 0.6)
-    doubted = surest([read_as("A", 0.2), read_as("B", 0.6), read_as("A", 0.4)])
-    assert (doubted.text, doubted.confidence) == ("B", pytest.approx(0.6 * 0.6 / 1.2))
-    assert surest([read_as("A", 0.0), read_as("B", 0.0)]).confidence == 0.0
+def test_many_looks_outvote_a_surer_one():
+    first = read_as("X", 0.2)
+    sure, doubtful = saying("AX", sure=0.97), saying("AY", sure=0.96)
+    assert vote(first, [sure, doubtful]).text == "AX"
+    assert vote(first, [sure, doubtful, doubtful]).text == "AY"
+
+
+def test_slots_and_tokens_vote_alike():
+    """Where a look's slots and tokens differ, the other look decides."""
+    first = read_as("X", 0.2)
+    for torn in (saying("AX", "AY"), saying("AY", "AX")):
+        assert vote(first, [torn, saying("AY", sure=0.6)]).text == "AY"
+
+
+def test_agreement_is_as_sure_as_the_surest_and_doubt_less():
+    first = read_as("A", 0.2)
+    one, surer, other = saying("A", sure=0.8), saying("A", sure=0.9), saying("B", sure=0.85)
+    agreed = vote(first, [one, surer])
+    assert agreed.confidence == pytest.approx(0.9 ** SLOTS) and len(agreed.char_confidences) == 1
+    doubted = vote(first, [one, surer, other])
+    assert doubted.text == "A" and doubted.confidence < agreed.confidence
+
+
+def test_a_text_longer_than_the_tokens_can_spell_has_a_finite_confidence():
+    logits = np.zeros((SLOTS, CLASSES), np.float32)
+    logits[:, 3] = 2
+    long = Spelling(logits, np.zeros((1, CLASSES), np.float32))
+    assert np.isfinite(vote(read_as("A", 0.1), [long, long]).confidence)
 
 
 class Unsure(PlateReader):
-    """The tiny reader, which first doubts and then is as sure as it is told."""
+    """The tiny reader, which first doubts and then says what it is told, look by look."""
 
-    def __init__(self, folder, *later: float) -> None:
+    def __init__(self, folder, *later: Spelling) -> None:
         super().__init__(folder)
         self.later, self.batches = later, []
 
+    def infer(self, plates):
+        self.batches.append(len(plates))
+        return super().infer(plates)
+
     def decode(self, outputs):
-        readings = super().decode(outputs)
-        self.batches.append(len(readings))
-        if len(self.batches) == 1:
-            return [read_as("FIRST", 0.3) for _ in readings]
-        return [read_as(f"AGAIN{i}", sure) for i, sure in enumerate(self.later)]
+        return [read_as("FIRST", 0.3) for _ in super().decode(outputs)]
+
+    def spellings(self, outputs):
+        return [saying("FIRST", sure=0.5)] if len(outputs["rows"]) == 1 else list(self.later)
 
 
 def test_the_pipeline_reads_an_uncertain_plate_again(tiny_models, frame, monkeypatch):
     monkeypatch.setattr("alpr_edge.pipeline._staged_reader", lambda reader: reader)
-    reader = Unsure(tiny_models / "reader", 0.1, 0.2, 0.8, 0.1)
-    result = ALPR(detector=WholePicture(), reader=reader).run(frame)
+    reader = Unsure(tiny_models / "reader", *(saying(text, sure=0.95) for text in
+                                              ("AGAIN1", "AGAIN2", "AGAIN2", "FIRST")))
+    result = ALPR(detector=WholePicture(), reader=reader, min_confidence=0.0).run(frame)
     assert reader.batches == [1, 4] and result.read == 1
-    [plate] = result.plates
-    assert (plate.text, plate.confidence) == ("AGAIN2", pytest.approx(0.8 * 0.8 / 1.5))
+    assert [plate.text for plate in result.plates] == ["AGAIN2"]
     parts = [ms for stage, ms in result.ms.items() if stage is not Stage.TOTAL]
     assert list(result.ms) == list(Stage) and sum(parts) == pytest.approx(result.ms[Stage.TOTAL])
 

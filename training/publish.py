@@ -19,7 +19,6 @@ from alpr_edge.data import read
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import OutputError, UsageError
 from alpr_edge.metrics import sure_threshold
-from alpr_edge.reader import decode_logits
 from training.checkpoint import BEST, load_weights, save_weights
 from training.detector import close_ups
 from training.detector.closer import CLOSER
@@ -89,13 +88,12 @@ def fit_confidence(model: nn.Module, items: list[Plate]) -> dict[str, float]:
     """What makes the reader's confidence mean something, from dev plates: the temperature with the
     least negative log-likelihood, and the confidence that all but :data:`LOST` of the right
     reads reach, the uncertain ones read again."""
-    logits, tokens, rows = outputs_of(model, np.stack([plain(item) for item in items]))
+    outputs = outputs_of(model, np.stack([plain(item) for item in items]))
     texts = torch.from_numpy(np.stack([encode(item.text) for item in items]))
-    slots = torch.from_numpy(logits)
+    slots = torch.from_numpy(outputs[0])
     losses = [float(slots_loss(slots / t, texts)) for t in TEMPERATURES]
     temperature = float(TEMPERATURES[int(np.argmin(losses))])
-    once = decode_logits(logits, tokens, rows.argmax(-1) + 1, temperature)
-    readings = reread(model, items, once, temperature)
+    readings = reread(model, items, outputs, temperature)
     right = [r.confidence for r, item in zip(readings, items, strict=True) if r.text == item.text]
     threshold = round(float(np.quantile(right, LOST)), 3) if right else 0.0
     return {"temperature": temperature, "confidence_threshold": threshold}

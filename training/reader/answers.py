@@ -11,7 +11,7 @@ from torch import nn
 
 from alpr_edge import rereading
 from alpr_edge.geometry import as_quad
-from alpr_edge.reader import decode_logits
+from alpr_edge.reader import decode_logits, spellings
 from alpr_edge.types import Reading
 from training.options import device_of
 from training.reader.data import Plate, plain
@@ -39,16 +39,20 @@ def readings_of(
 
 
 def reread(
-    model: nn.Module, items: Sequence[Plate], readings: Sequence[Reading],
+    model: nn.Module, items: Sequence[Plate], outputs: Sequence[NDArray[np.float32]],
     temperature: float = 1.0,
 ) -> list[Reading]:
-    """The readings of ``items`` after the uncertain ones were read again, as the runtime does
-    (:mod:`alpr_edge.rereading`)."""
+    """The readings of ``items``, whose plain plates gave ``outputs``, the uncertain ones read again
+    as the runtime does (:mod:`alpr_edge.rereading`)."""
+    logits, tokens, rows = outputs
+    readings = decode_logits(logits, tokens, rows.argmax(-1) + 1, temperature)
     again = [
         rereading.views(item.image, as_quad(item.quads[0]), plain(item), reading)
         for item, reading in zip(items, readings, strict=True)
     ]
     plates = [view for views in again for view in views]
     if not plates:
-        return list(readings)
-    return rereading.settled(readings, again, readings_of(model, np.stack(plates), temperature))
+        return readings
+    more = outputs_of(model, np.stack(plates))[:2]
+    looks = (spellings(*raw, temperature) for raw in ((logits, tokens), more))
+    return rereading.settled(readings, again, *looks)

@@ -16,7 +16,7 @@ from training.checkpoint import data_hash, load_weights, resumed_step
 from training.loop import Evaluate, LoopConfig, seed_everything, train
 from training.options import DEFAULTS, RunOptions
 from training.plots import write_worst
-from training.reader.answers import readings_of, reread
+from training.reader.answers import outputs_of, reread
 from training.reader.data import (
     Plate,
     PlateStream,
@@ -93,7 +93,7 @@ def evaluator(
     truths = [item.text for item in items]
 
     def evaluate(model: nn.Module) -> dict[str, float]:
-        readings = reread(model, items, readings_of(model, plates))
+        readings = reread(model, items, outputs_of(model, plates))
         hits: dict[str, list[bool]] = defaultdict(list)
         for reading, item in zip(readings, items, strict=True):
             right = reading.text == item.text

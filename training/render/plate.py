@@ -10,7 +10,7 @@ import numpy as np
 from alpr_edge.alphabet import fits
 from alpr_edge.errors import DataError, UsageError
 from alpr_edge.types import Image
-from training.render import america, asia, chinese, europe, india, world
+from training.render import abroad, america, asia, chinese, europe, india, world
 from training.render.canvas import finish
 from training.render.draft import Draft
 from training.render.material import RenderMaterial
@@ -70,6 +70,8 @@ LATIN_STYLES: dict[str, tuple[Draw, float]] = {
     "id": (asia.indonesia, 9),
     "world": (world.world, 9),
     "world_two": (world.world_two_rows, 12),
+    "abroad": (abroad.abroad, 10),
+    "abroad_two": (abroad.abroad_two_rows, 7),
 }
 STYLES: dict[str, tuple[Draw, float]] = CHINESE_STYLES | LATIN_STYLES
 """Drawing function and sampling weight by name: most often what is read worst, on a rendered set

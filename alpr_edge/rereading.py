@@ -35,7 +35,7 @@ def views(
     if outlined and HOPELESS <= reading.confidence < UNCERTAIN:
         shown += [rectify(image, outline) for outline in outlines(corners)]
     if reading.rows == 2 and reading.confidence < UNFOLDED:
-        shown.append(unfold(image, corners, row_gap(plate)))
+        shown.append(unfold(image, corners, plate, row_gap(plate)))
     return shown
 
 

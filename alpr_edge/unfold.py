@@ -47,15 +47,16 @@ def row_gap(plate: Image) -> float:
     return float(first + np.argmin(smooth[first:last]) + 0.5) / PLATE_HEIGHT
 
 
-def unfold(image: Image, corners: Quad, gap: float) -> Image:
+def unfold(image: Image, corners: Quad, plate: Image, gap: float) -> Image:
     """The two rows of the plate inside ``corners`` side by side, the upper one first, each without
-    what is empty beside a short text: (48, 192, 3) uint8. ``gap``: where they meet, in shares of
-    the height (:func:`row_gap`)."""
+    what is empty beside a short text: (48, 192, 3) uint8. ``plate``: the same, rectified (48, 192,
+    3). ``gap``: where the rows meet, in shares of the height (:func:`row_gap`)."""
     parts = []
     for top, bottom in ((0.0, gap + OVERLAP), (gap - OVERLAP, 1.0)):
         row = _part(corners, 0.0, top, 1.0, bottom)
         width, height = sides(row)
-        left, right = written(rectify(image, row), height / max(width, 1.0))
+        seen = plate[round(top * PLATE_HEIGHT) : round(bottom * PLATE_HEIGHT)]
+        left, right = written(seen, height / max(width, 1.0))
         if right - left <= SHORT:
             row = _part(corners, left, top, right, bottom)
         parts.append(rectify(image, row, PLATE_HEIGHT, PLATE_WIDTH // 2))
@@ -63,12 +64,12 @@ def unfold(image: Image, corners: Quad, gap: float) -> Image:
 
 
 def written(row: Image, height: float) -> tuple[float, float]:
-    """Where the text of a rectified row (48, 192, 3) begins and ends, in shares of its width, by
-    the change of grey from left to right; (0, 1) where there is none. ``height``: the row's
-    before it was rectified, in shares of its width."""
+    """Where the text of a rectified plate's row (h, 192, 3) begins and ends, in shares of its
+    width, by the change of grey from left to right; (0, 1) where there is none. ``height``: the
+    row's before it was rectified, in shares of its width."""
     height *= PLATE_WIDTH
-    grey = cv2.GaussianBlur(cv2.cvtColor(row, cv2.COLOR_BGR2GRAY), (0, 0), 1.2)
-    rim = PLATE_HEIGHT // 12
+    grey = cv2.GaussianBlur(cv2.cvtColor(row, cv2.COLOR_BGR2GRAY), (0, 0), 0.7)
+    rim = max(1, len(row) // 12)
     change = np.abs(np.diff(grey[rim:-rim].astype(np.float32), axis=1)).mean(axis=0, keepdims=True)
     columns: Floats = cv2.GaussianBlur(change, (0, 0), 2.0)[0]
     edge = PLATE_WIDTH // 32

@@ -17,6 +17,7 @@ from training.render import (
     STYLES,
     PasteConfig,
     RenderMaterial,
+    abroad,
     canvas,
     paste_at,
     paste_plate,
@@ -24,6 +25,7 @@ from training.render import (
     rendered_eval,
 )
 from training.render.__main__ import main
+from training.render.abroad import LAYOUTS
 from training.render.demo import DEMOS, MAX_BYTES, TRUTH, demo_pictures
 from training.render.paste import plate_quad
 from training.render.plate import CHINESE_STYLES, LATIN_STYLES
@@ -163,6 +165,30 @@ def test_free_plates_are_drawn_with_contrast(fallback: RenderMaterial) -> None:
         draft = world(fallback, rng)
         base = np.median(draft.canvas.image.reshape(-1, 3), axis=0)
         assert all(abs(sum(ink) - base.sum()) > 180 for ink in draft.canvas.inks)
+
+
+def test_every_country_abroad_is_drawn_with_texts_that_fit(fallback: RenderMaterial) -> None:
+    rng = np.random.default_rng(8)
+    patterns = [p for one in LAYOUTS for p in f"{one.one},{one.two}".split(",") if p]
+    assert all(fits(plain(from_pattern(rng, pattern))) for pattern in patterns)
+    assert all("|" not in one.one and one.two.count("|") == bool(one.two) * len(one.two.split(","))
+               for one in LAYOUTS)
+    drawn = [render_plate(fallback, rng, "abroad", wear=0) for _ in range(400)]
+    assert {plate.country for plate in drawn} == {one.country[:2] for one in LAYOUTS}
+    russian = [plate.text for plate in drawn if plate.country == "RU"]
+    assert all(re.fullmatch(rf"{LETTER}\d{{3}}{LETTER}{{2}}\d{{2,3}}", text) for text in russian)
+
+
+def test_a_region_has_a_box_of_its_own(fallback: RenderMaterial) -> None:
+    """A line from edge to edge parts it from the rest, at the side where it is written."""
+    rng = np.random.default_rng(9)
+    for country, (low, high) in {"RUS": (0.7, 0.85), "KZ": (0.7, 0.85), "UZ": (0.2, 0.35)}.items():
+        [layout] = [one for one in LAYOUTS if one.country == country]
+        text = from_pattern(rng, layout.one.split(",")[0])
+        ink = abroad._plate(fallback, rng, layout, text, layout.size, 1.0).canvas.inks
+        full = np.flatnonzero(np.max(list(ink.values()), axis=0).min(axis=0) > 0)
+        inside = full[(full > 20) & (full < 500)] / layout.size[0]
+        assert len(inside) and low < inside.min() <= inside.max() < high, country
 
 
 def test_stuttering_texts_and_indian_ones_fit(fallback: RenderMaterial) -> None:

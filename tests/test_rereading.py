@@ -58,7 +58,7 @@ def test_the_last_view_of_a_plate_of_two_rows_has_them_side_by_side(frame):
     *others, unfolded = views(frame, corners, plate, reading)
     for view, outline in zip(others, outlines(corners), strict=True):
         np.testing.assert_array_equal(view, rectify(frame, outline))
-    np.testing.assert_array_equal(unfolded, unfold(frame, corners, row_gap(plate)))
+    np.testing.assert_array_equal(unfolded, unfold(frame, corners, plate, row_gap(plate)))
 
 
 def saying(slots: str, tokens: str | None = None, sure: float = 0.9) -> Spelling:

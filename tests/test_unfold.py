@@ -46,7 +46,8 @@ def test_the_gap_is_where_no_stroke_is():
 def test_the_upper_row_is_on_the_left_the_lower_one_on_the_right(seen):
     image, corners = seen(two_rows())
     quad = as_quad(corners)
-    shown = unfold(image, quad, row_gap(rectify(image, quad)))
+    rectified = rectify(image, quad)
+    shown = unfold(image, quad, rectified, row_gap(rectified))
     assert shown.shape == (48, 192, 3) and shown.dtype == np.uint8
     assert (strokes(shown[:, :96]), strokes(shown[:, 96:])) == (2, 3)
 
@@ -88,7 +89,8 @@ def test_a_short_upper_row_gets_its_half_for_itself():
     for left, top, bottom in ((200, 10, 42), (250, 10, 42),
                               (60, 58, 110), (240, 58, 110), (420, 58, 110)):
         cv2.rectangle(plate, (left, top), (left + 14, bottom), 0, -1)
-    shown = unfold(plate, box_quad((0, 0, 480, 120)), 0.41)
+    quad = box_quad((0, 0, 480, 120))
+    shown = unfold(plate, quad, rectify(plate, quad), 0.41)
     upper, lower = shown[:, :96, 0], shown[:, 96:, 0]
     assert (strokes(shown[:, :96]), strokes(shown[:, 96:])) == (2, 3)
     spread = np.ptp(np.flatnonzero((upper < 110).any(axis=0)))

@@ -240,7 +240,8 @@ def augmented(
     outline = as_quad(uncut(quad, rng, config.strength, config.shear))
     plate = rectify(image, outline)
     if unfolded:
-        plate = unfold(image, outline, row_gap(plate) + rng.normal(0, _GAP * config.strength))
+        gap = row_gap(plate) + rng.normal(0, _GAP * config.strength)
+        plate = unfold(image, outline, plate, gap)
     for _ in range(_TRIES):
         seen = augment(plate, rng, PLATE_RECIPE, config.strength)
         if kept(plate, seen) >= LEAST:

@@ -9,6 +9,7 @@ import numpy as np
 
 from training.render.canvas import BLACK, WHITE, Canvas, Colour, draw_line, vary
 from training.render.draft import Draft
+from training.render.europe import EU_NEVER
 from training.render.lettering import AMBER, LIGHT, blue_band, draft, one_of, write
 from training.render.material import Font, RenderMaterial
 from training.render.texts import pick
@@ -36,6 +37,8 @@ class Layout:
     names: str = ""
     band: str = ""
     """Letters of a blue band at the left."""
+    never: str = "Q"
+    """Letters that are on none of them, besides I and O."""
     script: float = 0.0
     """Share of the plates that repeat their text or name in another script."""
 
@@ -118,7 +121,8 @@ LAYOUTS = (
            looks=_DARK + ((_RED, WHITE),), names="YGN,MDY,SHN"),
     Layout(country="AM", one="nn ll nnn,nnn ll nn", two="nn ll|nnn", band="AM"),
     Layout(country="AZ", one="nn-ll-nnn", two="nn|ll-nnn", band="AZ"),
-    Layout(country="RUS", one="l nnn ll nn,l nnn ll nnn", two="l nnn|ll nn,nnnn|ll nn"),
+    Layout(country="RUS", one="a nnn aa nn,a nnn aa nnn", two="a nnn|aa nn,nnnn|aa nn",
+           never=EU_NEVER["RUS"]),
     Layout(country="KZ", one="nnn lll nn,nnn ll nn", two="nn lll|nnn", band="KZ"),
     Layout(country="UZ", one="nn l nnn ll,nn nnn lll", two="nn|l nnn ll"),
 )
@@ -132,14 +136,16 @@ def abroad(material: RenderMaterial, rng: np.random.Generator) -> Draft:
     layout = LAYOUTS[rng.integers(len(LAYOUTS))]
     width, height = layout.size
     size = width * rng.uniform(0.9, 1.1), height
-    return _plate(material, rng, layout, one_of(rng, layout.one), size, rng.uniform(0.75, 1.1))
+    text = one_of(rng, layout.one, layout.never)
+    return _plate(material, rng, layout, text, size, rng.uniform(0.75, 1.1))
 
 
 def abroad_two_rows(material: RenderMaterial, rng: np.random.Generator) -> Draft:
     """Square plates of cars, and of motorcycles."""
     layout = _TWO_ROWS[rng.integers(len(_TWO_ROWS))]
     size = ((290, 190), (340, 200), _BIKE, (240, 130), (200, 200))[rng.integers(5)]
-    return _plate(material, rng, layout, one_of(rng, layout.two), size, rng.uniform(0.7, 1.0))
+    text = one_of(rng, layout.two, layout.never)
+    return _plate(material, rng, layout, text, size, rng.uniform(0.7, 1.0))
 
 
 def _plate(

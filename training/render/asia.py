@@ -18,10 +18,14 @@ _SCRIBBLE = (
 )
 """The word Tunis in Arabic as two pen strokes in the unit square; the dots are drawn apart."""
 
-_ID_TEXTS = (
-    "a nnnn aaa,a nnnn aaa,a nnnn aa,a nnnn aa,aa nnnn aa,aa nnnn a,a nnnn a,a nnn aaa,aa nnn aa,"
-    "a nn aaa,a n aa,aa nn aa"
+_ID_REGIONS = (
+    "A", "B", "D", "E", "F", "G", "H", "K", "L", "M", "N", "P", "R", "S", "T", "W", "Z", "AA",
+    "AB", "AD", "AE", "AG", "BA", "BB", "BD", "BE", "BG", "BH", "BK", "BL", "BM", "BN", "BP",
+    "DA", "DB", "DC", "DD", "DE", "DG", "DH", "DK", "DL", "DM", "DN", "DP", "DR", "DS", "DT",
+    "DW", "EA", "EB", "ED", "KB", "KH", "KT", "KU", "PA", "PB", "PG",
 )
+_ID_NUMBERS = " nnnn aaa, nnnn aaa, nnnn aa, nnnn aa, nnnn aa, nnnn a, nnn aaa, nnn aa, nn aa, n aa"
+_VN_NEVER = "IJOQW"
 _CONDENSED = Hand(stretch=(0.55, 1.05), slanted=0.03)
 
 
@@ -36,7 +40,7 @@ def _vietnam(
     )
     base, ink = looks[rng.integers(len(looks))]
     ink, font = vary(rng, ink), material.font(rng, False, everyday=0.1)
-    text = one_of(rng, options)
+    text = one_of(rng, options, _VN_NEVER)
     width, height = size
     canvas = Canvas(width, height, scale, vary(rng, base, 16))
     canvas.border(rng.uniform(1, 3), rng.uniform(1.5, 3), 6, ink)
@@ -109,7 +113,8 @@ def indonesia(material: RenderMaterial, rng: np.random.Generator) -> Draft:
     width, height = (275, 110) if bike else (430, 135)
     canvas = Canvas(width, height, rng.uniform(0.75, 1.0), vary(rng, base, 20))
     canvas.border(rng.uniform(1, 4), rng.uniform(1.5, 3), 7, ink)
-    text = one_of(rng, _ID_TEXTS)
+    regions = _ID_REGIONS[: 17 if rng.random() < 0.65 else None]
+    text = regions[rng.integers(len(regions))] + one_of(rng, _ID_NUMBERS)
     if rng.random() < 0.7:
         text = text.replace(" ", "  ")
     font = material.font(rng, False, everyday=0.15)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from alpr_edge.alphabet import LATIN
 from training.render.canvas import BLACK, WHITE, Canvas, Colour, vary
 from training.render.draft import Draft
 from training.render.lettering import AMBER, BAND_BLUE, LIGHT, blue_band, draft, one_of, write
@@ -41,6 +42,20 @@ EU_TWO_ROWS: dict[str, str] = {
     "LT": "nnn|aa,aaa|nnn", "LV": "aa|nnnn,a|nnnn", "SLO": "aa*|nnnn,aa*|an nn",
     "EST": "nnn|aaa,nn|aa", "SRB": "aa*|nnn-aa",
 }
+def _besides(letters: str) -> str:
+    """All letters but these."""
+    return "".join(letter for letter in LATIN if letter not in letters)
+
+
+EU_NEVER: dict[str, str] = {
+    "F": "IOU", "I": "IOQU", "E": "Q", "NL": "EIQ", "PL": "Q", "CZ": "GOQW", "SK": "QW", "H": "Q",
+    "RO": "Q", "HR": "QWXY", "SLO": "QWXY", "S": "IQV", "FIN": "Q", "N": "GIMOQW", "DK": "IOQ",
+    "EST": "Q", "LV": "QWY", "LT": "QWX", "TR": "QWX", "BIH": "CDFGHILNPQRSUVWXYZ",
+    "GR": _besides("ABEHIKMNOPTXYZ"), "BG": _besides("ABCEHKMOPTXY"),
+    "RUS": _besides("ABCEHKMOPTXY"), "BY": _besides("ABCEHIKMOPTX"),
+    "UA": _besides("ABCEHIKMOPTX"),
+}
+"""Letters that a country's plates never have, where its script lacks them or they are confused."""
 _VANITY = (
     "aaaaaa,aaaaa,aaaaan,aaaa nn,naaaaa,EURO n,EURO nn,BMW nn,BMW nnn,EUR*nnnn,AUDI n,aaa n,"
     "aan,NGTn,n aaaa,aaaaaaa,aaaaaa n,GTI nn,aa*aaaa n,aa*naaa,aa*aaaaa"
@@ -62,7 +77,8 @@ def _eu(
     names = list(layouts)
     country = names[rng.integers(len(names))]
     vanity = layouts is EU_ONE_ROW and rng.random() < 0.07
-    text = one_of(rng, _VANITY if vanity else layouts[country])
+    text = one_of(rng, _VANITY) if vanity else one_of(
+        rng, layouts[country], EU_NEVER.get(country, ""))
     base, ink = _eu_colours(rng, country)
     width, height = size
     canvas = Canvas(width, height, scale, base)
@@ -171,7 +187,7 @@ def _uk(
     ink = vary(rng, BLACK)
     width, height = size
     canvas = Canvas(width, height, scale, base)
-    text, font, left = one_of(rng, options), material.font(rng, False, everyday=0.05), 12.0
+    text, font, left = one_of(rng, options, "Q"), material.font(rng, False, everyday=0.05), 12.0
     if rng.random() < 0.35:
         band = 42.0
         blue_band(canvas, rng, font, "GB" if rng.random() < 0.6 else "UK", 0, band, height)

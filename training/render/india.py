@@ -12,7 +12,8 @@ from training.render.texts import from_pattern, pick
 
 STATES = (
     "MH", "DL", "KA", "TN", "GJ", "UP", "RJ", "HR", "AP", "TS", "KL", "WB", "PB", "MP", "BR",
-    "CG", "OR", "JH", "AS", "UK", "HP", "CH", "GA", "PY", "JK",
+    "CG", "OR", "JH", "AS", "UK", "HP", "CH", "GA", "PY", "JK", "OD", "UA", "TG", "AN", "AR", "DD",
+    "DN", "LD", "ML", "MN", "MZ", "NL", "SK", "TR", "LA",
 )
 _DEALERS = (
     "STAR AUTO INDIA", "NIMBUS PH: 2421392", "DEEP HYUNDAI", "M.A. MOTORS PVT.LTD.", "Classic Auto",
@@ -30,7 +31,7 @@ def _parts(rng: np.random.Generator) -> list[str]:
     """State, district, series and number; or year, BH, number and series."""
     if rng.random() < 0.03:
         return [from_pattern(rng, part) for part in ("2n", "BH", "nnnn", "ll")]
-    state = STATES[rng.integers(len(STATES))] if rng.random() < 0.9 else from_pattern(rng, "aa")
+    state = STATES[rng.integers(len(STATES))]
     patterns = ("nn ll", "nn ll", "nn ll", "nn l", "n l", "n ll", "n lll", "nn ")
     district, series = patterns[rng.choice(8, p=(0.2, 0.2, 0.2, 0.14, 0.06, 0.09, 0.09, 0.02))
                                 ].split(" ")

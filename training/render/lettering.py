@@ -15,10 +15,10 @@ LIGHT: Colour = (232, 232, 232)
 AMBER: Colour = (30, 190, 245)
 
 
-def one_of(rng: np.random.Generator, options: str) -> str:
-    """A random text of one of the comma separated patterns."""
+def one_of(rng: np.random.Generator, options: str, without: str = "") -> str:
+    """A random text of one of the comma separated patterns, without some letters."""
     patterns = options.split(",")
-    return from_pattern(rng, patterns[rng.integers(len(patterns))])
+    return from_pattern(rng, patterns[rng.integers(len(patterns))], without)
 
 
 def draft(canvas: Canvas, text: str, country: str) -> Draft:

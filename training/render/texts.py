@@ -27,8 +27,8 @@ def pick(rng: np.random.Generator, options: str) -> str:
     return options[rng.integers(len(options))]
 
 
-def from_pattern(rng: np.random.Generator, pattern: str) -> str:
-    """A random text with its separators.
+def from_pattern(rng: np.random.Generator, pattern: str, without: str = "") -> str:
+    """A random text with its separators, none of its random characters one of ``without``.
 
     A share :data:`STUTTER` repeats a character often (XXXX, 1122): a reader must count them.
     """
@@ -36,6 +36,8 @@ def from_pattern(rng: np.random.Generator, pattern: str) -> str:
     text = ""
     for c in pattern:
         allowed = _CLASSES.get(c, c)
+        if without and len(allowed) > 1:
+            allowed = "".join(one for one in allowed if one not in without)
         if text and text[-1] in allowed and rng.random() < stutter:
             text += text[-1]
         else:

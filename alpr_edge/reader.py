@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -117,13 +117,9 @@ class Spelling:
         padded[: len(classes)] = classes
         return np.asarray(np.exp(self._slots[np.arange(len(self._slots)), padded]))
 
-    def joint(self, classes: tuple[int, ...]) -> float:
-        """Logarithm of the product of both probabilities of ``classes``, finite."""
-        slots = float(np.log(np.maximum(self.certain(classes), _LEAST)).sum())
-        return slots + max(ctc.log_likelihood(self._paths, classes), float(np.log(_LEAST)))
-
     @functools.cached_property
-    def _paths(self) -> NDArray[np.float64]:
+    def paths(self) -> NDArray[np.float64]:
+        """Log-probabilities of the tokens, (L, C)."""
         return _log_softmax(self._tokens)
 
     def reading(self, classes: tuple[int, ...], share: float, rows: int | None) -> Reading:
@@ -135,6 +131,17 @@ class Spelling:
             char_confidences=tuple(certain[: len(classes)].tolist()),
             rows=rows,
         )
+
+
+def joint(
+    looks: Sequence[Spelling], texts: Sequence[tuple[int, ...]]
+) -> NDArray[np.float64]:
+    """Logarithms of the products of both probabilities of each text in each look: (texts, looks),
+    finite."""
+    slots = np.array([[look.certain(classes).prod() for look in looks] for classes in texts])
+    tokens = ctc.log_likelihoods(np.stack([look.paths for look in looks]), texts)
+    least = np.log(_LEAST)
+    return np.asarray(np.log(np.maximum(slots, _LEAST)) + np.maximum(tokens, least))
 
 
 def decode_logits(
@@ -164,8 +171,8 @@ def spellings(
 def _reading(said: Spelling, rows: np.integer) -> Reading:
     texts, shares = said.texts, np.ones(1)
     if len(texts) > 1:
-        joint = np.array([said.joint(classes) for classes in texts])
-        shares = np.exp(joint - np.logaddexp.reduce(joint))
+        both = joint([said], texts)[:, 0]
+        shares = np.exp(both - np.logaddexp.reduce(both))
     best = int(shares.argmax())
     return said.reading(texts[best], float(shares[best]), int(rows))
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from alpr_edge.geometry import as_quad, rectify
-from alpr_edge.reader import Spelling
+from alpr_edge.reader import Spelling, joint
 from alpr_edge.types import Image, Quad, Reading
 from alpr_edge.unfold import row_gap, unfold
 
@@ -72,8 +72,8 @@ def vote(reading: Reading, looks: Sequence[Spelling]) -> Reading:
     of many is too sure. Its number of rows is the first look's, which saw them in their places.
     """
     texts = list(dict.fromkeys(classes for look in looks for classes in look.texts))
-    joint = np.array([[look.joint(classes) for look in looks] for classes in texts])
-    best = int(np.logaddexp.reduce(joint / 2, axis=1).argmax())
-    share = np.exp(np.logaddexp.reduce(joint[best]) - np.logaddexp.reduce(joint, axis=None))
+    both = joint(looks, texts)
+    best = int(np.logaddexp.reduce(both / 2, axis=1).argmax())
+    share = np.exp(np.logaddexp.reduce(both[best]) - np.logaddexp.reduce(both, axis=None))
     told = (look.reading(texts[best], float(share), reading.rows) for look in looks)
     return max(told, key=lambda reading: reading.confidence)

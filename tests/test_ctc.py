@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from alpr_edge.alphabet import PAD
-from alpr_edge.ctc import best_path, log_likelihood
+from alpr_edge.ctc import best_path, log_likelihoods
+
+
+def log_likelihood(log_probabilities: np.ndarray, text: tuple[int, ...]) -> float:
+    return float(log_likelihoods(log_probabilities[None], [text])[0, 0])
 
 
 def random_log_probabilities(seed: int, tokens: int, classes: int) -> np.ndarray:
@@ -48,3 +52,10 @@ def test_it_is_what_pytorch_computes() -> None:
             torch.tensor([48]), torch.tensor([len(text)]), blank=PAD, reduction="sum",
         )
         assert log_likelihood(log_probabilities, text) == pytest.approx(-loss.item())
+
+
+def test_several_texts_of_several_rows_are_as_each_alone() -> None:
+    several = np.stack([random_log_probabilities(seed, 7, 5) for seed in range(6)])
+    texts = ((), (1,), (2, 2, 3), (4, 3, 2, 1), (1, 1, 1, 1))
+    alone = [[log_likelihood(one, text) for one in several] for text in texts]
+    np.testing.assert_allclose(log_likelihoods(several, texts), alone)

@@ -1,4 +1,7 @@
-"""Plates of some forty countries that no other style draws by their own layouts."""
+"""Plates of some forty countries by their own layouts; of these other styles draw Russia's alone.
+
+There it has no box for its region.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class Layout:
     band: str = ""
     """Letters of a blue band at the left."""
     never: str = "Q"
-    """Letters that are on none of them, besides I and O."""
+    """Letters that are on none of them; the pattern's ``l`` leaves out I and O besides."""
     script: float = 0.0
     """Share of the plates that repeat their text or name in another script."""
 

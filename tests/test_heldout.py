@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -63,13 +64,43 @@ def test_contrast_is_between_the_darkest_and_the_lightest_twentieth_inside_the_r
     assert contrast(cut) == pytest.approx(30, abs=1)
 
 
-def test_a_cut_out_that_nobody_could_read_is_taken_again(material, scene):
+def test_a_cut_out_of_little_contrast_is_taken_again(material, scene):
     plate = render_plate(material, np.random.default_rng(3), "eu")
-    hard, fair = HeldOutConfig(strength=4.0, contrast=0.0), HeldOutConfig(strength=4.0)
+    hard = HeldOutConfig(strength=4.0, contrast=0.0, kept=0.0)
+    fair = HeldOutConfig(strength=4.0, kept=0.0)
     seen = [contrast(make_crop(plate, scene, np.random.default_rng(s), hard)) for s in range(12)]
     again = [contrast(make_crop(plate, scene, np.random.default_rng(s), fair)) for s in range(12)]
     assert min(seen) < 40 <= min(again)
     assert [a for a, s in zip(again, seen, strict=True) if s >= 40] == [s for s in seen if s >= 40]
+
+
+@pytest.mark.parametrize("spoil", [
+    dict(strength=2.0), dict(width=(12.0, 40.0)), dict(jitter=6.0),
+])
+def test_a_cut_out_that_hides_the_text_is_taken_again(material, scene, spoil):
+    plate = render_plate(material, np.random.default_rng(3), "eu", wear=0.0)
+    hard, fair = HeldOutConfig(**spoil, kept=0.0), HeldOutConfig(**spoil)
+    rounds = range(12)
+    seen = [make_crop(plate, scene, np.random.default_rng(s), hard) for s in rounds]
+    again = [make_crop(plate, scene, np.random.default_rng(s), fair) for s in rounds]
+    same = [np.array_equal(a, b) for a, b in zip(seen, again, strict=True)]
+    assert not all(same)
+    if "width" not in spoil:  # of plates so small no try shows all: the best one is kept
+        assert any(same)
+
+
+def test_paint_that_hides_the_text_is_seen_in_the_cut_out(material, scene):
+    plate = render_plate(material, np.random.default_rng(3), "eu", wear=0.0)
+    gone = dataclasses.replace(plate, image=np.full_like(plate.image, 200))
+    config = HeldOutConfig(jitter=0.0, strength=0.0, contrast=0.0)
+    asked = []
+    heldout_kept = heldout.kept
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heldout, "kept", lambda a, b: asked.append(heldout_kept(a, b)) or asked[-1])
+        make_crop(plate, scene, np.random.default_rng(4), config)
+        make_crop(gone, scene, np.random.default_rng(4), config)
+    assert asked[0] > 0.9 and len(asked) == 1 + heldout._TRIES
+    assert max(asked[1:]) < 0.5
 
 
 def test_a_large_plate_enlarges_a_small_background(material):

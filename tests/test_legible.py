@@ -99,6 +99,25 @@ def test_a_training_plate_is_darkened_again_until_its_text_is_seen(monkeypatch) 
     assert seen.max() > 60
 
 
+def test_paint_that_a_rendered_plate_has_lost_counts(monkeypatch) -> None:
+    tries = []
+
+    def nothing(image, rng, recipe, strength):
+        tries.append(strength)
+        return image
+
+    monkeypatch.setattr(data, "augment", nothing)
+    whole = np.array(box_quad((0.0, 0.0, 192.0, 48.0)), np.float32)
+    facts = dict(image=covered(plate(), 0.25), quads=(whole,), text="AB1234", rows=0, dataset="r")
+    stream = PlateStream([], None, ReaderDataConfig(strength=0), 0)
+    for item, needed in (
+        (PlateItem(**facts), 1), (PlateItem(**facts, unworn=plate()), data._TRIES),
+    ):
+        tries.clear()
+        stream.make(item, np.random.default_rng(0))
+        assert len(tries) == needed
+
+
 def test_a_plate_that_every_try_hides_is_learned_as_it_is(monkeypatch) -> None:
     monkeypatch.setattr(data, "augment", lambda image, rng, recipe, strength: image * 0)
     whole = np.array(box_quad((0.0, 0.0, 192.0, 48.0)), np.float32)

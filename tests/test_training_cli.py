@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 pytest.importorskip("torch")
@@ -15,6 +17,35 @@ def test_an_unknown_variant_names_the_known_ones(task, tmp_path, capsys) -> None
     code = main([task, "--data", str(tmp_path), "--run", str(tmp_path), "--variant", "huge"])
     assert code == ExitCode.USAGE
     assert "edge" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("task", "module"), [
+    ("reader", "training.reader.train"), ("pretrain", "training.reader.pretrain"),
+    ("detector", "training.detector.train"), ("closer", "training.detector.closer"),
+])
+def test_rate_and_seed_are_the_recipes_unless_asked_for(
+    task, module, tmp_path, monkeypatch
+) -> None:
+    seen = []
+
+    def run(data, run_dir, recipe, **_: object) -> None:
+        seen.append(getattr(recipe, "loop", recipe))
+
+    monkeypatch.setattr(f"{module}.run", run)
+    start = ["--start", str(tmp_path / "w"), "--detector", str(tmp_path)][: 4 * (task == "closer")]
+    given = [task, "--data", str(tmp_path), "--run", str(tmp_path), *start]
+    assert main(given) == main([*given, "--lr", "1e-4", "--seed", "7"]) == ExitCode.OK
+    assert (seen[0].seed, seen[1].seed, seen[1].lr) == (0, 7, 1e-4) and seen[0].lr > 1e-4
+    assert dataclasses.replace(seen[0], seed=7, lr=1e-4) == seen[1]
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", "one"])
+def test_a_seed_is_a_whole_number(seed, tmp_path, capsys) -> None:
+    given = ["reader", "--data", str(tmp_path), "--run", str(tmp_path), "--seed", seed]
+    with pytest.raises(SystemExit) as stopped:
+        main(given)
+    assert stopped.value.code == ExitCode.USAGE
+    assert "--seed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("task", ["reader", "detector"])

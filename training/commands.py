@@ -24,17 +24,26 @@ def add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, required=True, help=DATA)
     command.add_argument("--run", type=Path, required=True, help="folder of this run")
     command.add_argument("--variant", default="edge", help="named size (default: edge)")
-    command.add_argument("--minutes", type=float, help="length of the run (default: by steps)")
     command.add_argument("--start", type=Path, help="weights to continue from (.safetensors)")
-    command.add_argument(
-        "--lr", type=positive, help="highest learning rate (default: the recipe's; with --start "
-        "a lower one forgets less)",
-    )
+    add_loop(command)
     command.add_argument(
         "--leave-out", action="append", default=[], metavar="SET",
         help="a set not to learn from; again for more",
     )
     add_options(command)
+
+
+def add_loop(command: argparse.ArgumentParser) -> None:
+    """What may differ from a recipe's :class:`training.loop.LoopConfig`."""
+    command.add_argument("--minutes", type=float, help="length of the run (default: by steps)")
+    command.add_argument(
+        "--lr", type=positive, help="highest learning rate (default: the recipe's; with --start "
+        "a lower one forgets less)",
+    )
+    command.add_argument(
+        "--seed", type=natural, help="of all that is random (default: the recipe's; with --start take "
+        "another one than the weights learned with, else the same samples come again)",
+    )
 
 
 def positive(text: str) -> float:
@@ -45,9 +54,18 @@ def positive(text: str) -> float:
     return value
 
 
-def with_rate(loop: LoopConfig, options: argparse.Namespace) -> LoopConfig:
-    """``loop`` with the learning rate that was asked for."""
-    return dataclasses.replace(loop, lr=options.lr) if options.lr else loop
+def natural(text: str) -> int:
+    """A whole number from 0 on, for argparse."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text}: allowed: a whole number from 0 on")
+    return value
+
+
+def as_asked(loop: LoopConfig, options: argparse.Namespace) -> LoopConfig:
+    """``loop`` with the learning rate and the seed that were asked for."""
+    asked = {"lr": options.lr, "seed": options.seed}
+    return dataclasses.replace(loop, **{k: v for k, v in asked.items() if v is not None})
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -115,7 +133,7 @@ def train_reader(options: argparse.Namespace) -> None:
         options.minutes, encoder=options.encoder, freeze_encoder=options.freeze_encoder,
         selection=selection,
     )
-    recipe = dataclasses.replace(recipe, loop=with_rate(recipe.loop, options))
+    recipe = dataclasses.replace(recipe, loop=as_asked(recipe.loop, options))
     run(
         options.data, options.run, recipe, variant=options.variant, start=options.start,
         options=run_options(options),
@@ -137,7 +155,7 @@ def train_detector(options: argparse.Namespace) -> None:
     from training.detector.train import FAST_FRAMES, edge_loop, fast_loop, run
 
     named = fast_loop if options.fast else edge_loop
-    loop = with_rate(named(minutes=options.minutes, imagenet=options.imagenet), options)
+    loop = as_asked(named(minutes=options.minutes, imagenet=options.imagenet), options)
     run(
         options.data, options.run, loop,
         variant=options.variant, start=options.start, imagenet=options.imagenet,
@@ -153,8 +171,7 @@ def add_closer(command: argparse.ArgumentParser) -> None:
     command.add_argument("--start", type=Path, required=True, help="a detector's weights")
     command.add_argument("--detector", type=Path, required=True, metavar="DIR",
                          help="model folder of the detector whose finds are looked at")
-    command.add_argument("--minutes", type=float, help="length; else by steps")
-    command.add_argument("--lr", type=positive, help="highest rate (default: the recipe's)")
+    add_loop(command)
     command.add_argument("--places", type=Path, metavar="FILE",
                          help="what the detector took for plates: a list of training missed")
     add_missed(command)
@@ -166,7 +183,7 @@ def train_closer(options: argparse.Namespace) -> None:
     from training.detector.closer import closer_loop, run
 
     run(
-        options.data, options.run, with_rate(closer_loop(minutes=options.minutes), options),
+        options.data, options.run, as_asked(closer_loop(minutes=options.minutes), options),
         detector=options.detector, start=options.start, places=options.places,
         missed=options.missed, options=run_options(options),
     )
@@ -177,7 +194,7 @@ def pretrain(options: argparse.Namespace) -> None:
     from training.reader.pretrain import pretrain_recipe, run
 
     recipe = pretrain_recipe(options.minutes, tuple(options.leave_out))
-    recipe = dataclasses.replace(recipe, loop=with_rate(recipe.loop, options))
+    recipe = dataclasses.replace(recipe, loop=as_asked(recipe.loop, options))
     run(
         options.data, options.run, recipe,
         variant=options.variant, start=options.start, options=run_options(options),

@@ -55,7 +55,7 @@ class ReaderDataConfig:
     strength: float = 1.0
     shear: float = 0.25
     """Spread of how far leaning plates lean, in parts of their height; 3 of 10 do."""
-    unfolded: float = 0.4
+    unfolded: float = 0.2
     """Share of the plates of two rows that are shown with the rows side by side."""
     balance: float = 0.5
     """A set of n plates is drawn in proportion to n ** balance."""
@@ -78,6 +78,8 @@ class PlateItem(PlateFacts):
     """A plate in memory."""
 
     image: Image
+    unworn: Image | None = None
+    """Of a rendered plate, ``image`` with nothing aged: what there is to read."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -233,18 +235,21 @@ def uncut(quad: Floats, rng: np.random.Generator, strength: float, shear: float 
 
 def augmented(
     image: Image, quad: Floats, rng: np.random.Generator, config: ReaderDataConfig,
-    unfolded: bool = False,
+    unfolded: bool = False, unworn: Image | None = None,
 ) -> Image:
-    """The plate at ``quad`` as training shows it: (48, 192, 3) uint8, its text still to be seen.
+    """The plate at ``quad`` as training shows it: (48, 192, 3) uint8, its text still to be seen, as
+    far as the picture ``image`` shows it, or ``unworn``, the same with a plate that nothing aged.
     ``unfolded``: its two rows side by side (:mod:`alpr_edge.unfold`)."""
     outline = as_quad(uncut(quad, rng, config.strength, config.shear))
     plate = rectify(image, outline)
+    truth = plate if unworn is None else rectify(unworn, outline)
     if unfolded:
         gap = row_gap(plate) + rng.normal(0, _GAP * config.strength)
+        truth = unfold(image if unworn is None else unworn, outline, plate, gap)
         plate = unfold(image, outline, plate, gap)
     for _ in range(_TRIES):
         seen = augment(plate, rng, PLATE_RECIPE, config.strength)
-        if kept(plate, seen) >= LEAST:
+        if kept(truth, seen) >= LEAST:
             return seen
     return plate
 
@@ -283,14 +288,19 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
         plate = render_plate(self.material, rng)
         other = self.items[rng.integers(len(self.items))].image
         canvas, box = surrounded(plate.image, other, MARGIN / 2, self.material, rng)
+        height, width = plate.unworn.shape[:2]
+        y, x = (canvas.shape[0] - height) // 2, (canvas.shape[1] - width) // 2
+        unworn = canvas.copy()
+        unworn[y : y + height, x : x + width] = plate.unworn
         quad = np.array(box_quad(box), np.float32)
-        return PlateItem(image=canvas, quads=(quad,), text=plate.text, rows=plate.rows - 1,
-                         dataset="rendered")
+        return PlateItem(image=canvas, unworn=unworn, quads=(quad,), text=plate.text,
+                         rows=plate.rows - 1, dataset="rendered")
 
     def make(self, item: Plate, rng: np.random.Generator, unfolded: bool = False) -> Image:
         """Rectify with the corners of one of the plate's quads, jittered, and augment."""
         quad = item.quads[rng.integers(len(item.quads))]
-        return augmented(item.image, quad, rng, self.config, unfolded)
+        unworn = item.unworn if isinstance(item, PlateItem) else None
+        return augmented(item.image, quad, rng, self.config, unfolded, unworn)
 
 
 def collate(rows: list[tuple[Image, np.ndarray, int]]) -> dict[str, torch.Tensor]:

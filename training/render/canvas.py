@@ -50,6 +50,14 @@ class Canvas:
         self.image[:] = base
         self.inks: dict[Colour, Mask] = {}
 
+    def unworn(self) -> Image:
+        """The inks laid on the base and nothing aged: what there is to read."""
+        picture = self.image.astype(np.float32)
+        for colour, mask in self.inks.items():
+            alpha = mask.astype(np.float32)[..., None] / 255
+            picture += (np.array(colour, np.float32) - picture) * alpha
+        return np.asarray(picture, np.uint8)
+
     def px(self, millimetres: float) -> int:
         """Millimetres as whole pixels."""
         return round(millimetres * self.scale)

@@ -25,10 +25,11 @@ from alpr_edge.data import read
 from alpr_edge.data.index import CROPS, FRAMES
 from alpr_edge.data.sample import Sample, Split
 from alpr_edge.errors import DataError, OutputError
-from alpr_edge.geometry import rectify
+from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, as_quad, box_quad, perspective, rectify
 from alpr_edge.images import load_image
-from alpr_edge.types import Image
+from alpr_edge.types import Floats, Image
 from training import augment
+from training.legible import LEAST, kept
 from training.reader.data import jitter
 from training.render.demo import plate_rows
 from training.render.material import RenderMaterial
@@ -68,8 +69,11 @@ class HeldOutConfig:
     strength: float = 0.5
     """Of the photometric changes, as a share of the training's."""
     contrast: float = 40.0
-    """Least difference between a cut-out's light and dark parts, in grey levels; a picture with
-    less is taken again, with another light, up to :data:`_TRIES` times."""
+    """Least difference between a cut-out's light and dark parts, in grey levels."""
+    kept: float = LEAST
+    """Least share of the plate as it was drawn that a cut-out still shows (as in training), by all
+    that came between: paint, size, blur, light, dirt, noise, a cut too tight. A picture with less
+    of either is taken again, from another side in another light, up to :data:`_TRIES` times."""
     in_frame: PasteConfig = dataclasses.field(
         default_factory=lambda: PasteConfig(width=(40.0, 300.0), strong=0.04)
     )
@@ -131,12 +135,17 @@ def make_crop(
 ) -> Image:
     """The plate seen tilted on a piece of ``background``, cut out at jittered corners, upright and
     photometrically worse: (h, w, 3), about as wide as it was in the picture."""
-    tries: list[Image] = []
+    tries: list[tuple[float, Image]] = []
     while len(tries) < _TRIES:
-        tries.append(_photograph(plate, background, rng, config))
-        if contrast(tries[-1]) >= config.contrast:
-            return tries[-1]
-    return max(tries, key=contrast)
+        cut, corners = _photograph(plate, background, rng, config)
+        seen = rectify(cut, as_quad(corners), PLATE_HEIGHT, PLATE_WIDTH)
+        more = min(
+            (contrast(cut) - config.contrast) / 255, kept(plate.unworn, seen) - config.kept
+        )
+        if more >= 0:
+            return cut
+        tries.append((more, cut))
+    return max(tries, key=lambda one: one[0])[1]
 
 
 def contrast(cut: Image) -> float:
@@ -150,8 +159,8 @@ def contrast(cut: Image) -> float:
 
 def _photograph(
     plate: RenderedPlate, background: Image, rng: np.random.Generator, config: HeldOutConfig
-) -> Image:
-    """One try of :func:`make_crop`."""
+) -> tuple[Image, Floats]:
+    """One try of :func:`make_crop`, and the plate's corners (4, 2) in it, some maybe outside."""
     aspect = plate.image.shape[1] / plate.image.shape[0]
     low, high = np.log(config.width)
     quad = plate_quad(rng, aspect, float(np.exp(rng.uniform(low, high))), config.pose)
@@ -161,8 +170,11 @@ def _photograph(
     image = paste_at(place, plate.image, placed, rng)
     sides = np.linalg.norm(placed - np.roll(placed, -1, axis=0), axis=1)
     width, height = round((sides[0] + sides[2]) / 2), round((sides[1] + sides[3]) / 2)
-    cut = rectify(image, jitter(placed.astype(np.float32), rng, config.jitter), height, width)
-    return augment.augment(cut, rng, CROP_RECIPE, config.strength)
+    outline = jitter(placed.astype(np.float32), rng, config.jitter)
+    cut = rectify(image, outline, height, width)
+    to_cut = perspective(outline, box_quad((0.0, 0.0, float(width), float(height))))
+    corners = cv2.perspectiveTransform(placed[None].astype(np.float64) - 0.5, to_cut)[0] + 0.5
+    return augment.augment(cut, rng, CROP_RECIPE, config.strength), np.float32(corners)
 
 
 def _piece(image: Image, size: np.ndarray, rng: np.random.Generator) -> Image:

@@ -63,7 +63,7 @@ def _india(
     if rng.random() < 0.3 and not two:
         hand, lower = _WIDE, (bottom - top) * rng.uniform(0, 0.2)
         box = left, top + lower, width - left - 10, bottom - top - 2 * lower
-    if two and len(parts) == 4 and rng.random() < 0.15:
+    if two and len(parts) == 4 and rng.random() < 0.05:
         return _stacked(canvas, rng, font, parts, box, ink)
     if two:
         cut = len(parts) - (1 if rng.random() < 0.5 else 2)

@@ -22,11 +22,13 @@ Draw = Callable[[RenderMaterial, np.random.Generator], Draft]
 class RenderedPlate:
     """A flat plate, cut exactly at its outer edge, and its truth.
 
-    ``image`` BGR uint8 (H, W, 3); ``text`` without separators, upper row first; ``kind`` the colour
-    of a Chinese plate or ``"latin"``; ``style`` the name in :data:`STYLES`.
+    ``image`` BGR uint8 (H, W, 3); ``unworn`` the same without age, dirt and light, to tell what is
+    still to be seen (:mod:`training.legible`); ``text`` without separators, upper row first;
+    ``kind`` the colour of a Chinese plate or ``"latin"``; ``style`` the name in :data:`STYLES`.
     """
 
     image: Image
+    unworn: Image
     text: str
     rows: int
     kind: str
@@ -110,6 +112,7 @@ def render_plate(
     if not fits(draft.text):
         raise ValueError(f"style {style!r} made the text {draft.text!r}, which no reader answers")
     return RenderedPlate(
+        unworn=draft.canvas.unworn(),
         image=finish(draft.canvas, material, rng, wear),
         text=draft.text,
         rows=draft.rows,

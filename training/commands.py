@@ -41,7 +41,8 @@ def add_loop(command: argparse.ArgumentParser) -> None:
         "a lower one forgets less)",
     )
     command.add_argument(
-        "--seed", type=natural, help="of all that is random (default: the recipe's; with --start take "
+        "--seed", type=natural,
+        help="of all that is random (default: the recipe's; with --start take "
         "another one than the weights learned with, else the same samples come again)",
     )
 

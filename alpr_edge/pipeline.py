@@ -64,8 +64,8 @@ class ALPR:
         cut_outs: the pictures are plate cut-outs, of one plate each. It is read in the whole
             picture and wherever the detector finds it; the most certain reading is the answer.
         reread: plates whose text is uncertain are read again with other outlines. Without it only
-            plates of two rows are, their rows side by side (:mod:`alpr_edge.rereading`). Neither by
-            a reader of your own.
+            plates of two rows are, each row alone (:mod:`alpr_edge.rereading`). Neither by a reader
+            of your own.
 
     Without ``models``, ``threads`` and ``precision`` it follows what ``alpr-edge tune`` stored on
     this device (:mod:`alpr_edge.tuning`); where that no longer fits, it warns ``StaleTuning`` and
@@ -166,8 +166,9 @@ class ALPR:
                 for plate in zip(outlines, crops, readings, strict=True)
             ]
             watch.lap(Stage.RECTIFY)
-            if any(again):
-                more = self._read.infer(np.stack([view for views in again for view in views]))
+            pictures = [picture for views in again for picture in views.pictures]
+            if pictures:
+                more = self._read.infer(np.stack(pictures))
                 watch.lap(Stage.READ)
                 looks = self._read.spellings(outputs), self._read.spellings(more)
                 readings = rereading.settled(readings, again, *looks)

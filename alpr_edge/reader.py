@@ -96,31 +96,35 @@ class Spelling:
     """What the network says of one plate: each text's probability, by its slots and by its tokens.
 
     Args:
-        logits: of the slots, (T, C).
-        tokens: CTC logits, (L, C). Both divided by the temperature.
+        slots: log-probabilities of the slots, (T, C).
+        paths: those of the tokens, (L, C).
     """
 
-    def __init__(self, logits: NDArray[np.floating], tokens: NDArray[np.floating]) -> None:
-        self._slots = _log_softmax(logits)
-        self._tokens = tokens
+    def __init__(self, slots: NDArray[np.float64], paths: NDArray[np.float64]) -> None:
+        self._slots, self.paths = slots, paths
 
     @functools.cached_property
     def texts(self) -> tuple[tuple[int, ...], ...]:
         """Classes of the text that the slots spell and, where it is another one, of the tokens'."""
         mine = _before_pad(self._slots.argmax(axis=-1))
-        other = ctc.best_path(self._tokens)
+        other = ctc.best_path(self.paths)
         return (mine,) if other == mine or len(other) > len(self._slots) else (mine, other)
+
+    def above(self, lower: Spelling) -> Spelling:
+        """What is said of a plate whose upper row is this one, and whose lower one ``lower``."""
+        count, length = len(self._slots), len(_before_pad(self._slots.argmax(axis=-1)))
+        both = np.concatenate([self._slots[:length], lower._slots])
+        slots, beyond = both[:count].copy(), both[count:]
+        slots[length : length + 1] += self._slots[length:, alphabet.PAD].sum()  # it ends there
+        slots[-1] += beyond[:, alphabet.PAD].sum()
+        between = _blank(1, self.paths.shape[1])
+        return Spelling(slots, np.concatenate([self.paths, between, lower.paths]))
 
     def certain(self, classes: tuple[int, ...]) -> NDArray[np.float64]:
         """The probability (T,) of each slot's class where the slots spell ``classes``."""
         padded = np.full(len(self._slots), alphabet.PAD)
         padded[: len(classes)] = classes
         return np.asarray(np.exp(self._slots[np.arange(len(self._slots)), padded]))
-
-    @functools.cached_property
-    def paths(self) -> NDArray[np.float64]:
-        """Log-probabilities of the tokens, (L, C)."""
-        return _log_softmax(self._tokens)
 
     def reading(self, classes: tuple[int, ...], share: float, rows: int | None) -> Reading:
         """``classes`` as a reading: its confidence is that of the slots times ``share``."""
@@ -139,7 +143,12 @@ def joint(
     """Logarithms of the products of both probabilities of each text in each look: (texts, looks),
     finite."""
     slots = np.array([[look.certain(classes).prod() for look in looks] for classes in texts])
-    tokens = ctc.log_likelihoods(np.stack([look.paths for look in looks]), texts)
+    longest = max(len(look.paths) for look in looks)
+    paths = [
+        np.concatenate([look.paths, _blank(longest - len(look.paths), look.paths.shape[1])])
+        for look in looks
+    ]
+    tokens = ctc.log_likelihoods(np.stack(paths), texts)
     least = np.log(_LEAST)
     return np.asarray(np.log(np.maximum(slots, _LEAST)) + np.maximum(tokens, least))
 
@@ -163,9 +172,8 @@ def spellings(
     logits: NDArray[np.float32], tokens: NDArray[np.float32], temperature: float
 ) -> list[Spelling]:
     """What the network says of each plate; see :func:`decode_logits`."""
-    return [
-        Spelling(*plate) for plate in zip(logits / temperature, tokens / temperature, strict=True)
-    ]
+    scores = (_log_softmax(raw / temperature) for raw in (logits, tokens))
+    return [Spelling(*plate) for plate in zip(*scores, strict=True)]
 
 
 def _reading(said: Spelling, rows: np.integer) -> Reading:
@@ -180,6 +188,13 @@ def _reading(said: Spelling, rows: np.integer) -> Reading:
 def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def _blank(length: int, classes: int) -> NDArray[np.float64]:
+    """Tokens (length, C) that are blank for certain: they spell nothing."""
+    paths = np.full((length, classes), np.log(_LEAST))
+    paths[:, alphabet.PAD] = 0.0
+    return paths
 
 
 def _before_pad(classes: NDArray[np.integer]) -> tuple[int, ...]:

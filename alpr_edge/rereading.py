@@ -1,22 +1,23 @@
 """Plates whose text is uncertain are read again, with other outlines: where the detector's corners
-are a little off, or the plate is seen from the side, one of them fits better. One of two rows is
-read with its rows side by side too (:mod:`alpr_edge.unfold`)."""
+are a little off, or the plate is seen from the side, one of them fits better. Of one of two rows
+each row is read alone too (:mod:`alpr_edge.rows`)."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
 from alpr_edge.geometry import as_quad, rectify
 from alpr_edge.reader import Spelling, joint
+from alpr_edge.rows import apart, row_gap
 from alpr_edge.types import Image, Quad, Reading
-from alpr_edge.unfold import row_gap, unfold
 
 HOPELESS, UNCERTAIN = 0.005, 0.6
 """Plates read with a confidence between these are read again: below, hardly any has a text."""
-UNFOLDED = 0.9
-"""Plates of two rows read with less confidence are read again with their rows side by side."""
+APART = 0.9
+"""Of plates of two rows read with less confidence each row is read alone."""
 LARGER = (0.03, 0.06)
 """By how much of its width and height a plate's outline is moved out, and in, at each side."""
 LEAN = 0.3
@@ -26,17 +27,31 @@ _ALONG = np.array([[-1], [1], [1], [-1]], np.float64)
 _DOWN = np.array([[-1], [-1], [1], [1]], np.float64)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Again:
+    """Pictures (48, 192, 3) uint8 to look again at a plate: with other outlines, and its upper and
+    its lower row; none of either where it is certain."""
+
+    outlines: tuple[Image, ...] = ()
+    rows: tuple[Image, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[Image, ...]:
+        """All of them, in the order in which :func:`settled` is told what they show."""
+        return self.outlines + self.rows
+
+
 def views(
     image: Image, corners: Quad, plate: Image, reading: Reading, *, outlined: bool = True
-) -> list[Image]:
-    """How to look again at the plate inside ``corners``, rectified ``plate``, read as ``reading``:
-    pictures (48, 192, 3) uint8, none where it is certain. ``outlined``: with other outlines too."""
-    shown: list[Image] = []
-    if outlined and HOPELESS <= reading.confidence < UNCERTAIN:
-        shown += [rectify(image, outline) for outline in outlines(corners)]
-    if reading.rows == 2 and reading.confidence < UNFOLDED:
-        shown.append(unfold(image, corners, plate, row_gap(plate)))
-    return shown
+) -> Again:
+    """How to look again at the plate inside ``corners``, rectified ``plate``, read as ``reading``.
+    ``outlined``: with other outlines too."""
+    doubtful = outlined and HOPELESS <= reading.confidence < UNCERTAIN
+    two = reading.rows == 2 and reading.confidence < APART
+    return Again(
+        outlines=tuple(rectify(image, one) for one in outlines(corners)) if doubtful else (),
+        rows=tuple(apart(image, corners, plate, row_gap(plate))) if two else (),
+    )
 
 
 def outlines(corners: Quad) -> list[Quad]:
@@ -51,16 +66,19 @@ def outlines(corners: Quad) -> list[Quad]:
 
 
 def settled(
-    readings: Sequence[Reading], again: Sequence[Sequence[Image]], looks: Sequence[Spelling],
+    readings: Sequence[Reading], again: Sequence[Again], looks: Sequence[Spelling],
     more: Sequence[Spelling],
 ) -> list[Reading]:
-    """``readings``, each settled with what its views ``again`` show. ``looks`` is what the network
-    said of each plate, ``more`` what of the views, plate after plate."""
-    rest = iter(more)
-    return [
-        vote(reading, [look, *(next(rest) for _ in shown)]) if shown else reading
-        for reading, look, shown in zip(readings, looks, again, strict=True)
-    ]
+    """``readings``, each settled with what the pictures ``again`` show. ``looks`` is what the
+    network said of each plate, ``more`` what of the pictures, plate after plate."""
+    rest, told = iter(more), []
+    for reading, look, shown in zip(readings, looks, again, strict=True):
+        seen = [look, *(next(rest) for _ in shown.outlines)]
+        if shown.rows:
+            upper, lower = (next(rest) for _ in shown.rows)
+            seen.append(upper.above(lower))
+        told.append(vote(reading, seen) if len(seen) > 1 else reading)
+    return told
 
 
 def vote(reading: Reading, looks: Sequence[Spelling]) -> Reading:

@@ -203,7 +203,7 @@ def test_stream_is_seeded_and_makes_batches(tmp_path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.full((100, 200, 3), 90, np.uint8))
     write_index(tmp_path, [row("a.png", text="AB12", rows=2)], "crops.jsonl")
     items, _ = load_plates(read_index(tmp_path), Split.TRAIN)
-    config = ReaderDataConfig(rendered=0.0, unfolded=0.0)
+    config = ReaderDataConfig(rendered=0.0, apart=0.0)
     one, two = (next(batches(PlateStream(items, None, config, 3), 4, 0)) for _ in range(2))
     assert torch.equal(one["image"], two["image"])
     assert one["image"].shape == (4, PLATE_HEIGHT, PLATE_WIDTH, 3)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import tiny
 
-from alpr_edge import ALPR, Reading
+from alpr_edge import ALPR, Reading, ctc
 from alpr_edge.alphabet import CLASSES, PAD, SLOTS, encode
 from alpr_edge.detector import WholePicture
 from alpr_edge.geometry import box_quad, rectify
-from alpr_edge.reader import PlateReader, Spelling
-from alpr_edge.rereading import outlines, settled, views, vote
+from alpr_edge.reader import PlateReader, Spelling, joint, spellings
+from alpr_edge.rereading import Again, outlines, settled, views, vote
+from alpr_edge.rows import apart, row_gap
 from alpr_edge.stages import Stage
-from alpr_edge.unfold import row_gap, unfold
 
 
 def read_as(text: str, confidence: float) -> Reading:
@@ -41,24 +41,25 @@ def test_outlines_of_a_point_are_points():
 
 @pytest.mark.parametrize(("confidence", "rows", "count"), [
     (0.6, 1, 0), (0.59, 1, 4), (0.005, 1, 4), (0.0049, 1, 0),
-    (0.9, 2, 0), (0.89, 2, 1), (0.59, 2, 5), (0.0049, 2, 1),
+    (0.9, 2, 0), (0.89, 2, 2), (0.59, 2, 6), (0.0049, 2, 2),
 ])
 def test_uncertain_plates_are_looked_at_again(frame, confidence, rows, count):
     corners = box_quad((10, 10, 50, 30))
     reading = dataclasses.replace(read_as("A", confidence), rows=rows)
     shown = views(frame, corners, rectify(frame, corners), reading)
-    assert [view.shape for view in shown] == [(48, 192, 3)] * count
+    assert [view.shape for view in shown.pictures] == [(48, 192, 3)] * count
     bare = views(frame, corners, rectify(frame, corners), reading, outlined=False)
-    assert len(bare) == count % 4
+    assert len(bare.pictures) == count % 4
 
 
-def test_the_last_view_of_a_plate_of_two_rows_has_them_side_by_side(frame):
+def test_a_plate_of_two_rows_is_shown_with_other_outlines_then_row_by_row(frame):
     corners, reading = box_quad((10, 10, 50, 30)), dataclasses.replace(read_as("A", 0.3), rows=2)
     plate = rectify(frame, corners)
-    *others, unfolded = views(frame, corners, plate, reading)
-    for view, outline in zip(others, outlines(corners), strict=True):
+    shown = views(frame, corners, plate, reading)
+    for view, outline in zip(shown.outlines, outlines(corners), strict=True):
         np.testing.assert_array_equal(view, rectify(frame, outline))
-    np.testing.assert_array_equal(unfolded, unfold(frame, corners, plate, row_gap(plate)))
+    np.testing.assert_array_equal(shown.rows, apart(frame, corners, plate, row_gap(plate)))
+    assert shown.pictures == shown.outlines + shown.rows
 
 
 def saying(slots: str, tokens: str | None = None, sure: float = 0.9) -> Spelling:
@@ -69,7 +70,11 @@ def saying(slots: str, tokens: str | None = None, sure: float = 0.9) -> Spelling
         scores[np.arange(length), picked] = np.log(sure / (1 - sure) * (CLASSES - 1))
         return scores
 
-    return Spelling(logits(slots, SLOTS), logits(tokens or slots, 2 * SLOTS))
+    return scored(logits(slots, SLOTS), logits(tokens or slots, 2 * SLOTS))
+
+
+def scored(logits: np.ndarray, tokens: np.ndarray) -> Spelling:
+    return spellings(logits[None], tokens[None], 1.0)[0]
 
 
 def test_each_plate_is_settled_with_its_own_views():
@@ -77,10 +82,56 @@ def test_each_plate_is_settled_with_its_own_views():
     looks = [saying(reading.text) for reading in first]
     more = [saying("B2", sure=0.99), saying("B", sure=0.3), saying("D")]
     view = np.zeros((48, 192, 3), np.uint8)
-    told = settled(first, [[], [view, view], [], [view]], looks, more)
+    again = [Again(outlines=(view,) * count) for count in (0, 2, 0, 1)]
+    told = settled(first, again, looks, more)
     assert [reading.text for reading in told] == ["A", "B2", "C", "D"]
     assert told[0] is first[0] and told[2] is first[2]
-    assert settled(first, [[]] * 4, looks, []) == first
+    assert settled(first, [Again()] * 4, looks, []) == first
+
+
+def classes(text: str) -> tuple[int, ...]:
+    return tuple(encode(text)[: len(text)].tolist())
+
+
+def test_two_rows_alone_spell_the_whole_text():
+    first = dataclasses.replace(read_as("AB1O", 0.3), rows=2)
+    view = np.zeros((48, 192, 3), np.uint8)
+    again = [Again(outlines=(view,), rows=(view, view))]
+    more = [saying("AB1O", sure=0.3), saying("AB", sure=0.99), saying("10", sure=0.99)]
+    told, = settled([first], again, [saying("AB1O", sure=0.6)], more)
+    assert (told.text, told.rows) == ("AB10", 2)
+
+
+def probability(said: Spelling, text: tuple[int, ...]) -> float:
+    return float(np.exp(ctc.log_likelihoods(said.paths[None], [text])[0, 0]))
+
+
+@pytest.mark.parametrize("text", ["AB10", "AB1", "B10", "AB100", "ABAB", "A"])
+def test_tokens_of_a_row_above_another_spell_a_text_in_every_way_to_share_it(text):
+    upper, lower, whole = saying("AB", sure=0.5), saying("10", sure=0.4), classes(text)
+    ways = [probability(upper, whole[:k]) * probability(lower, whole[k:])
+            for k in range(len(whole) + 1)]
+    assert probability(upper.above(lower), whole) == pytest.approx(sum(ways))
+
+
+@pytest.mark.parametrize(("above", "below"), [("AB", "10"), ("AB", "X"), ("A" * SLOTS, "1")])
+def test_slots_of_a_row_above_another_share_the_text_where_the_upper_one_ends(above, below):
+    upper, lower = saying(above, sure=0.8), saying(below, sure=0.7)
+    rest = classes("10")[: SLOTS - len(above)]
+    expected = upper.certain(classes(above)).prod() * lower.certain(rest).prod()
+    told = upper.above(lower).certain(classes(above) + rest)
+    assert told.prod() == pytest.approx(expected)
+
+
+def test_a_repeated_character_at_the_border_of_the_rows_is_two():
+    both = saying("A1").above(saying("12"))
+    assert both.texts == (classes("A112"),)
+
+
+def test_rows_with_more_characters_than_slots_are_no_text_too_long():
+    both = saying("ABCDEFGH").above(saying("12345"))
+    assert all(len(text) <= SLOTS for text in both.texts)
+    assert np.isfinite(joint([both], both.texts)).all()
 
 
 def test_the_number_of_rows_is_what_the_first_look_saw():
@@ -114,7 +165,7 @@ def test_agreement_is_as_sure_as_the_surest_and_doubt_less():
 def test_a_text_longer_than_the_tokens_can_spell_has_a_finite_confidence():
     logits = np.zeros((SLOTS, CLASSES), np.float32)
     logits[:, 3] = 2
-    long = Spelling(logits, np.zeros((1, CLASSES), np.float32))
+    long = scored(logits, np.zeros((1, CLASSES), np.float32))
     assert np.isfinite(vote(read_as("A", 0.1), [long, long]).confidence)
 
 

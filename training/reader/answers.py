@@ -50,7 +50,7 @@ def reread(
         rereading.views(item.image, as_quad(item.quads[0]), plain(item), reading)
         for item, reading in zip(items, readings, strict=True)
     ]
-    plates = [view for views in again for view in views]
+    plates = [picture for views in again for picture in views.pictures]
     if not plates:
         return readings
     more = outputs_of(model, np.stack(plates))[:2]

@@ -27,8 +27,8 @@ from alpr_edge.geometry import (
     quad_box,
     rectify,
 )
+from alpr_edge.rows import apart, row_gap
 from alpr_edge.types import Floats, Image
-from alpr_edge.unfold import row_gap, unfold
 from training.augment import PLATE_RECIPE, augment
 from training.frame_texts import listed_plates
 from training.legible import LEAST, kept
@@ -55,8 +55,8 @@ class ReaderDataConfig:
     strength: float = 1.0
     shear: float = 0.25
     """Spread of how far leaning plates lean, in parts of their height; 3 of 10 do."""
-    unfolded: float = 0.2
-    """Share of the plates of two rows that are shown with the rows side by side."""
+    apart: float = 0.5
+    """Share of the rendered plates of two rows of which one row is shown alone."""
     balance: float = 0.5
     """A set of n plates is drawn in proportion to n ** balance."""
     memory: int = MEMORY
@@ -80,6 +80,8 @@ class PlateItem(PlateFacts):
     image: Image
     unworn: Image | None = None
     """Of a rendered plate, ``image`` with nothing aged: what there is to read."""
+    upper: int = 0
+    """Of a rendered plate, how many characters are in the upper of two rows; else 0."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -235,18 +237,18 @@ def uncut(quad: Floats, rng: np.random.Generator, strength: float, shear: float 
 
 def augmented(
     image: Image, quad: Floats, rng: np.random.Generator, config: ReaderDataConfig,
-    unfolded: bool = False, unworn: Image | None = None,
+    row: int | None = None, unworn: Image | None = None,
 ) -> Image:
     """The plate at ``quad`` as training shows it: (48, 192, 3) uint8, its text still to be seen, as
     far as the picture ``image`` shows it, or ``unworn``, the same with a plate that nothing aged.
-    ``unfolded``: its two rows side by side (:mod:`alpr_edge.unfold`)."""
+    ``row``: the upper (0) or the lower (1) one of its two rows alone (:mod:`alpr_edge.rows`)."""
     outline = as_quad(uncut(quad, rng, config.strength, config.shear))
     plate = rectify(image, outline)
     truth = plate if unworn is None else rectify(unworn, outline)
-    if unfolded:
+    if row is not None:
         gap = row_gap(plate) + rng.normal(0, _GAP * config.strength)
-        truth = unfold(image if unworn is None else unworn, outline, plate, gap)
-        plate = unfold(image, outline, plate, gap)
+        truth = apart(image if unworn is None else unworn, outline, plate, gap)[row]
+        plate = apart(image, outline, plate, gap)[row]
     for _ in range(_TRIES):
         seen = augment(plate, rng, PLATE_RECIPE, config.strength)
         if kept(truth, seen) >= LEAST:
@@ -278,9 +280,14 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
             else:
                 name = names[rng.choice(len(names), p=self.weights)]
                 item = self.items[self.by_set[name][rng.integers(len(self.by_set[name]))]]
-            text = encode(item.text) if item.text else np.full(SLOTS, PAD)
-            unfolded = item.rows == 1 and rng.random() < self.config.unfolded
-            yield self.make(item, rng, unfolded), text, IGNORE if unfolded else item.rows
+            upper = item.upper if isinstance(item, PlateItem) else 0
+            if upper and rng.random() < self.config.apart:
+                row = int(rng.integers(2))
+                text = item.text[upper:] if row else item.text[:upper]
+                yield self.make(item, rng, row), encode(text), IGNORE
+            else:
+                text = encode(item.text) if item.text else np.full(SLOTS, PAD)
+                yield self.make(item, rng), text, item.rows
 
     def render(self, rng: np.random.Generator) -> PlateItem:
         """A rendered plate on a margin of some other picture."""
@@ -294,13 +301,14 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
         unworn[y : y + height, x : x + width] = plate.unworn
         quad = np.array(box_quad(box), np.float32)
         return PlateItem(image=canvas, unworn=unworn, quads=(quad,), text=plate.text,
-                         rows=plate.rows - 1, dataset="rendered")
+                         upper=plate.upper, rows=plate.rows - 1, dataset="rendered")
 
-    def make(self, item: Plate, rng: np.random.Generator, unfolded: bool = False) -> Image:
-        """Rectify with the corners of one of the plate's quads, jittered, and augment."""
+    def make(self, item: Plate, rng: np.random.Generator, row: int | None = None) -> Image:
+        """Rectify with the corners of one of the plate's quads, jittered, and augment; one ``row``
+        alone where it is given."""
         quad = item.quads[rng.integers(len(item.quads))]
         unworn = item.unworn if isinstance(item, PlateItem) else None
-        return augmented(item.image, quad, rng, self.config, unfolded, unworn)
+        return augmented(item.image, quad, rng, self.config, row, unworn)
 
 
 def collate(rows: list[tuple[Image, np.ndarray, int]]) -> dict[str, torch.Tensor]:

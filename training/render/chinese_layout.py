@@ -104,7 +104,7 @@ def double(
     draw_cells(canvas, material, rng, _two_row_names(text), cells, colours)
     left, right = cells[-7], cells[-6]
     canvas.disc((left[0] + left[2] + right[0]) / 2, 45, 6, ink)
-    return Draft(canvas=canvas, text=text, rows=2, kind=kind, country="CN")
+    return Draft(canvas=canvas, text=text, rows=2, kind=kind, country="CN", upper=len(text) - 5)
 
 
 def small_double(
@@ -117,4 +117,4 @@ def small_double(
     colours = colours or [ink] * len(text)
     draw_cells(canvas, material, rng, _two_row_names(text), _SMALL_TWO_ROWS, colours)
     canvas.disc(110, 32, 3, ink)
-    return Draft(canvas=canvas, text=text, rows=2, kind=kind, country="CN")
+    return Draft(canvas=canvas, text=text, rows=2, kind=kind, country="CN", upper=len(text) - 5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from training.render.canvas import BLACK, WHITE, Canvas, Colour, Hand, draw_line, vary
@@ -119,7 +121,8 @@ def _stacked(
     draw_line(canvas, rng, font, upper, (x, y, small, half), ink)
     draw_line(canvas, rng, font, parts[2], (x, y + half + gap, small, half), ink)
     draw_line(canvas, rng, font, parts[3], (x + small + gap, y, width - small - gap, height), ink)
-    return draft(canvas, f"{upper}|{parts[2]}{parts[3]}", "IN")
+    drawn = draft(canvas, f"{upper}|{parts[2]}{parts[3]}", "IN")
+    return dataclasses.replace(drawn, upper=0)  # the large number is in both
 
 
 def india(material: RenderMaterial, rng: np.random.Generator) -> Draft:

@@ -23,8 +23,11 @@ def one_of(rng: np.random.Generator, options: str, without: str = "") -> str:
 
 def draft(canvas: Canvas, text: str, country: str) -> Draft:
     """The finished drawing with the truth that its written ``text`` tells."""
-    rows = 2 if "|" in text else 1
-    return Draft(canvas=canvas, text=plain(text), rows=rows, kind="latin", country=country)
+    upper, *lower = map(plain, text.split("|"))
+    return Draft(
+        canvas=canvas, text=plain(text), rows=1 + len(lower), kind="latin", country=country,
+        upper=len(upper) if lower else 0,
+    )
 
 
 def write(

@@ -23,7 +23,8 @@ class RenderedPlate:
     """A flat plate, cut exactly at its outer edge, and its truth.
 
     ``image`` BGR uint8 (H, W, 3); ``unworn`` the same without age, dirt and light, to tell what is
-    still to be seen (:mod:`training.legible`); ``text`` without separators, upper row first;
+    still to be seen (:mod:`training.legible`); ``text`` without separators, upper row first, with
+    ``upper`` characters in it, where the rows can be taken apart, else 0;
     ``kind`` the colour of a Chinese plate or ``"latin"``; ``style`` the name in :data:`STYLES`.
     """
 
@@ -34,6 +35,7 @@ class RenderedPlate:
     kind: str
     country: str
     style: str
+    upper: int = 0
 
 
 CHINESE_STYLES: dict[str, tuple[Draw, float]] = {
@@ -119,6 +121,7 @@ def render_plate(
         kind=draft.kind,
         country=draft.country,
         style=style,
+        upper=draft.upper,
     )
 
 

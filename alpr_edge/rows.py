@@ -1,9 +1,8 @@
-"""A plate of two rows as one of one row: the lower row beside the upper one.
+"""The rows of a plate of two rows, each as a plate of its own.
 
 Squeezed to the reader's 48 pixels, a plate of two rows keeps 24 of a row and fewer of a small
-upper one, but 192 across. Side by side each row has 48 by 96: where the rows are low, that shows
-what squeezing lost. A short row in the middle of a wide plate is shown without the empty plate
-beside it.
+upper one. Alone each row has all 48, and 192 across: where the rows are low or narrow, that shows
+what squeezing lost.
 """
 
 from __future__ import annotations
@@ -27,7 +26,9 @@ GAPS = 0.3, 0.62
 OVERLAP = 0.03
 """Share of the plate's height that each row's part reaches beyond the gap."""
 SHORT = 0.75
-"""A row whose text is at most this share of the plate's width is shown without the rest."""
+"""A row whose text takes at most this share of the plate's width is shown without the rest."""
+NARROW = 2.0
+"""Heights of a row that are shown of it at least, however short its text."""
 STROKES, WEAK = 0.25, 0.2
 """Share of a row's strongest columns' change of grey from which a column shows a stroke, and of the
 largest group of strokes' from which another one is text and no screw."""
@@ -47,20 +48,22 @@ def row_gap(plate: Image) -> float:
     return float(first + np.argmin(smooth[first:last]) + 0.5) / PLATE_HEIGHT
 
 
-def unfold(image: Image, corners: Quad, plate: Image, gap: float) -> Image:
-    """The two rows of the plate inside ``corners`` side by side, the upper one first, each without
-    what is empty beside a short text: (48, 192, 3) uint8. ``plate``: the same, rectified (48, 192,
-    3). ``gap``: where the rows meet, in shares of the height (:func:`row_gap`)."""
-    parts = []
+def apart(image: Image, corners: Quad, plate: Image, gap: float) -> list[Image]:
+    """The upper and the lower row of the plate inside ``corners``, each upright and without what is
+    empty beside a short text: two pictures (48, 192, 3) uint8. ``plate``: the same plate, rectified
+    (48, 192, 3). ``gap``: where the rows meet, in shares of the height (:func:`row_gap`)."""
+    shown = []
     for top, bottom in ((0.0, gap + OVERLAP), (gap - OVERLAP, 1.0)):
         row = _part(corners, 0.0, top, 1.0, bottom)
         width, height = sides(row)
+        tall = height / max(width, 1.0)
         seen = plate[round(top * PLATE_HEIGHT) : round(bottom * PLATE_HEIGHT)]
-        left, right = written(seen, height / max(width, 1.0))
+        left, right = written(seen, tall)
         if right - left <= SHORT:
+            left, right = _widened(left, right, NARROW * tall)
             row = _part(corners, left, top, right, bottom)
-        parts.append(rectify(image, row, PLATE_HEIGHT, PLATE_WIDTH // 2))
-    return np.concatenate(parts, axis=1)
+        shown.append(rectify(image, row))
+    return shown
 
 
 def written(row: Image, height: float) -> tuple[float, float]:
@@ -82,6 +85,12 @@ def written(row: Image, height: float) -> tuple[float, float]:
     text = [g for g, weight in zip(groups, weights, strict=True) if weight >= WEAK * max(weights)]
     left, right = text[0][0] - AROUND * height, text[-1][-1] + 1 + AROUND * height
     return max(0.0, left / PLATE_WIDTH), min(1.0, right / PLATE_WIDTH)
+
+
+def _widened(left: float, right: float, least: float) -> tuple[float, float]:
+    """The part of a row at least so wide, as far as the row goes."""
+    more = max(0.0, least - (right - left)) / 2
+    return max(0.0, left - more), min(1.0, right + more)
 
 
 def _part(corners: Quad, left: float, top: float, right: float, bottom: float) -> Quad:

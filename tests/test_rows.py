@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
 
+from alpr_edge.alphabet import PAD, decode
 from alpr_edge.geometry import as_quad, box_quad, perspective, rectify, sides
-from alpr_edge.unfold import SHORT, row_gap, unfold, written
+from alpr_edge.rows import NARROW, SHORT, apart, row_gap, written
 from training.reader.data import PlateItem, PlateStream, ReaderDataConfig
 from training.reader.model import IGNORE
 
@@ -43,13 +46,13 @@ def test_the_gap_is_where_no_stroke_is():
 @pytest.mark.parametrize("seen", [
     lambda plate: (plate, np.array(box_quad((0, 0, 300, 200)))), tilted,
 ])
-def test_the_upper_row_is_on_the_left_the_lower_one_on_the_right(seen):
+def test_each_row_is_shown_alone(seen):
     image, corners = seen(two_rows())
     quad = as_quad(corners)
     rectified = rectify(image, quad)
-    shown = unfold(image, quad, rectified, row_gap(rectified))
-    assert shown.shape == (48, 192, 3) and shown.dtype == np.uint8
-    assert (strokes(shown[:, :96]), strokes(shown[:, 96:])) == (2, 3)
+    shown = apart(image, quad, rectified, row_gap(rectified))
+    assert [(row.shape, row.dtype) for row in shown] == [((48, 192, 3), np.uint8)] * 2
+    assert [strokes(row) for row in shown] == [2, 3]
 
 
 def test_a_plate_without_strokes_has_a_gap_too():
@@ -83,19 +86,28 @@ def test_a_row_without_strokes_is_kept_whole(grey: int):
     assert written(np.full((48, 192, 3), grey, np.uint8), 0.25) == (0.0, 1.0)
 
 
-def test_a_short_upper_row_gets_its_half_for_itself():
+def test_a_short_upper_row_is_shown_without_the_empty_plate_beside_it():
     """Two strokes in the middle fifth of a wide plate, above three that fill it."""
     plate = np.full((120, 480, 3), 220, np.uint8)
     for left, top, bottom in ((200, 10, 42), (250, 10, 42),
                               (60, 58, 110), (240, 58, 110), (420, 58, 110)):
         cv2.rectangle(plate, (left, top), (left + 14, bottom), 0, -1)
     quad = box_quad((0, 0, 480, 120))
-    shown = unfold(plate, quad, rectify(plate, quad), 0.41)
-    upper, lower = shown[:, :96, 0], shown[:, 96:, 0]
-    assert (strokes(shown[:, :96]), strokes(shown[:, 96:])) == (2, 3)
-    spread = np.ptp(np.flatnonzero((upper < 110).any(axis=0)))
-    assert spread > 40  # of 96; 13 where the whole row is shown
-    assert np.ptp(np.flatnonzero((lower < 110).any(axis=0))) < 96 * 0.9
+    upper, lower = apart(plate, quad, rectify(plate, quad), 0.41)
+    assert (strokes(upper), strokes(lower)) == (2, 3)
+    spread = [np.ptp(np.flatnonzero((row[..., 0] < 110).any(axis=0))) for row in (upper, lower)]
+    assert spread[0] > 80  # of 192; 26 where the whole row is shown
+    assert spread[1] < 192 * 0.9
+
+
+def test_a_single_character_is_not_stretched_over_the_whole_row():
+    plate = np.full((200, 400, 3), 220, np.uint8)
+    cv2.rectangle(plate, (190, 20), (209, 80), 0, -1)
+    cv2.rectangle(plate, (40, 110), (360, 180), 0, -1)
+    quad = box_quad((0, 0, 400, 200))
+    upper, _ = apart(plate, quad, rectify(plate, quad), 0.47)
+    wide = (upper[24, :, 0] < 110).sum()
+    assert wide == pytest.approx(20 / (NARROW * 100) * 192, abs=3)
 
 
 def test_the_sides_of_a_plate_by_hand():
@@ -103,11 +115,15 @@ def test_the_sides_of_a_plate_by_hand():
     assert sides(as_quad([(0, 0), (30, 40), (18, 49), (-12, 9)])) == (50.0, 15.0)
 
 
-def test_training_unfolds_plates_of_two_rows_alone() -> None:
+def test_training_shows_rows_of_plates_alone_whose_rows_are_known() -> None:
     quads = (np.array(box_quad((0, 0, 300, 200)), np.float32),)
-    for rows, expected in ((0, 0), (1, IGNORE), (IGNORE, IGNORE)):
-        item = PlateItem(image=two_rows(), quads=quads, text="AB123", rows=rows, dataset="x")
-        config = ReaderDataConfig(rendered=0, unfolded=1.0, strength=0.1, shear=0)
-        image, _, told = next(iter(PlateStream([item], None, config, 0)))
-        assert told == expected
-        assert (strokes(image[:, :96]) == 2 and strokes(image[:, 96:]) == 3) == (rows == 1)
+    config = ReaderDataConfig(rendered=0, apart=1.0, strength=0.1, shear=0)
+    for rows, upper in ((0, 0), (1, 0), (1, 2)):
+        item = PlateItem(image=two_rows(), quads=quads, text="AB123", rows=rows, upper=upper,
+                         dataset="x")
+        samples = itertools.islice(PlateStream([item], None, config, 0), 8)
+        told = {(decode(text[text != PAD]), rows, strokes(image)) for image, text, rows in samples}
+        if upper:
+            assert told == {("AB", IGNORE, 2), ("123", IGNORE, 3)}
+        else:
+            assert {(text, rows) for text, rows, _ in told} == {("AB123", rows)}

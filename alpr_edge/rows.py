@@ -21,9 +21,9 @@ from alpr_edge.geometry import (
 )
 from alpr_edge.types import Floats, Image, Quad
 
-GAPS = 0.3, 0.62
+GAPS = 0.33, 0.66
 """Where the gap between two rows may lie, in shares of the plate's height."""
-OVERLAP = 0.03
+OVERLAP = 0.05
 """Share of the plate's height that each row's part reaches beyond the gap."""
 SHORT = 0.75
 """A row whose text takes at most this share of the plate's width is shown without the rest."""

@@ -99,9 +99,9 @@ def test_the_threshold_is_that_of_plates_read_as_the_runtime_does(data, monkeypa
         logits, tokens, rows = (part[number : number + 1] for part in outputs)
         [first] = decode_logits(logits, tokens, rows.argmax(-1) + 1, 1.0)
         shown = rereading.views(item.image, as_quad(item.quads[0]), plain(item), first)
-        looks = [*spellings(logits, tokens, 1.0),
-                 *spellings(*outputs_of(network, np.stack(shown))[:2], 1.0)]
-        expected = rereading.vote(first, looks)
+        more = spellings(*outputs_of(network, np.stack(shown.pictures))[:2], 1.0)
+        looks = spellings(logits, tokens, 1.0)
+        [expected] = rereading.settled([first], [shown], looks, more)
         assert (reading.text, reading.rows) == (expected.text, expected.rows)
         assert reading.confidence == pytest.approx(expected.confidence, rel=1e-3)
     everything = [dataclasses.replace(item, text=one.text)

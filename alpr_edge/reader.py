@@ -97,17 +97,17 @@ class Spelling:
 
     Args:
         slots: log-probabilities of the slots, (T, C).
-        paths: those of the tokens, (L, C).
+        tokens: CTC logits, (L, C), divided by the temperature.
     """
 
-    def __init__(self, slots: NDArray[np.float64], paths: NDArray[np.float64]) -> None:
-        self._slots, self.paths = slots, paths
+    def __init__(self, slots: NDArray[np.float64], tokens: NDArray[np.floating]) -> None:
+        self._slots, self._tokens = slots, tokens
 
     @functools.cached_property
     def texts(self) -> tuple[tuple[int, ...], ...]:
         """Classes of the text that the slots spell and, where it is another one, of the tokens'."""
         mine = _before_pad(self._slots.argmax(axis=-1))
-        other = ctc.best_path(self.paths)
+        other = ctc.best_path(self._tokens)
         return (mine,) if other == mine or len(other) > len(self._slots) else (mine, other)
 
     def above(self, lower: Spelling) -> Spelling:
@@ -125,6 +125,11 @@ class Spelling:
         padded = np.full(len(self._slots), alphabet.PAD)
         padded[: len(classes)] = classes
         return np.asarray(np.exp(self._slots[np.arange(len(self._slots)), padded]))
+
+    @functools.cached_property
+    def paths(self) -> NDArray[np.float64]:
+        """Log-probabilities of the tokens, (L, C)."""
+        return _log_softmax(self._tokens)
 
     def reading(self, classes: tuple[int, ...], share: float, rows: int | None) -> Reading:
         """``classes`` as a reading: its confidence is that of the slots times ``share``."""
@@ -172,8 +177,8 @@ def spellings(
     logits: NDArray[np.float32], tokens: NDArray[np.float32], temperature: float
 ) -> list[Spelling]:
     """What the network says of each plate; see :func:`decode_logits`."""
-    scores = (_log_softmax(raw / temperature) for raw in (logits, tokens))
-    return [Spelling(*plate) for plate in zip(*scores, strict=True)]
+    slots = _log_softmax(logits / temperature)
+    return [Spelling(*plate) for plate in zip(slots, tokens / temperature, strict=True)]
 
 
 def _reading(said: Spelling, rows: np.integer) -> Reading:

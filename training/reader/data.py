@@ -71,6 +71,10 @@ class PlateFacts:
     text: str
     rows: int
     dataset: str
+    unworn: Image | None = None
+    """Of a rendered plate, its ``image`` with nothing aged: what there is to read."""
+    upper: int = 0
+    """Of a rendered plate, how many characters are in the upper of two rows; else 0."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,10 +82,6 @@ class PlateItem(PlateFacts):
     """A plate in memory."""
 
     image: Image
-    unworn: Image | None = None
-    """Of a rendered plate, ``image`` with nothing aged: what there is to read."""
-    upper: int = 0
-    """Of a rendered plate, how many characters are in the upper of two rows; else 0."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -244,11 +244,12 @@ def augmented(
     ``row``: the upper (0) or the lower (1) one of its two rows alone (:mod:`alpr_edge.rows`)."""
     outline = as_quad(uncut(quad, rng, config.strength, config.shear))
     plate = rectify(image, outline)
-    truth = plate if unworn is None else rectify(unworn, outline)
-    if row is not None:
+    written = image if unworn is None else unworn
+    if row is None:
+        truth = rectify(written, outline)
+    else:
         gap = row_gap(plate) + rng.normal(0, _GAP * config.strength)
-        truth = apart(image if unworn is None else unworn, outline, plate, gap)[row]
-        plate = apart(image, outline, plate, gap)[row]
+        truth, plate = (apart(one, outline, plate, gap)[row] for one in (written, image))
     for _ in range(_TRIES):
         seen = augment(plate, rng, PLATE_RECIPE, config.strength)
         if kept(truth, seen) >= LEAST:
@@ -280,10 +281,9 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
             else:
                 name = names[rng.choice(len(names), p=self.weights)]
                 item = self.items[self.by_set[name][rng.integers(len(self.by_set[name]))]]
-            upper = item.upper if isinstance(item, PlateItem) else 0
-            if upper and rng.random() < self.config.apart:
+            if item.upper and rng.random() < self.config.apart:
                 row = int(rng.integers(2))
-                text = item.text[upper:] if row else item.text[:upper]
+                text = item.text[item.upper :] if row else item.text[: item.upper]
                 yield self.make(item, rng, row), encode(text), IGNORE
             else:
                 text = encode(item.text) if item.text else np.full(SLOTS, PAD)
@@ -307,8 +307,7 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
         """Rectify with the corners of one of the plate's quads, jittered, and augment; one ``row``
         alone where it is given."""
         quad = item.quads[rng.integers(len(item.quads))]
-        unworn = item.unworn if isinstance(item, PlateItem) else None
-        return augmented(item.image, quad, rng, self.config, row, unworn)
+        return augmented(item.image, quad, rng, self.config, row, item.unworn)
 
 
 def collate(rows: list[tuple[Image, np.ndarray, int]]) -> dict[str, torch.Tensor]:

@@ -54,8 +54,7 @@ class Canvas:
         """The inks laid on the base and nothing aged: what there is to read."""
         picture = self.image.astype(np.float32)
         for colour, mask in self.inks.items():
-            alpha = mask.astype(np.float32)[..., None] / 255
-            picture += (np.array(colour, np.float32) - picture) * alpha
+            _lay(picture, colour, mask.astype(np.float32) / 255)
         return np.asarray(picture, np.uint8)
 
     def px(self, millimetres: float) -> int:
@@ -208,7 +207,7 @@ def finish(
         if faded:
             alpha *= np.clip(material.noise_patch(rng, height, width) * 1.5 + 0.25, 0, 1)
         relief += alpha
-        picture += (np.array(colour, np.float32) - picture) * alpha[..., None]
+        _lay(picture, colour, alpha)
     if rng.random() < 0.6:
         picture += _emboss(relief, rng)[..., None]
     if own.random() < 0.35:
@@ -218,6 +217,11 @@ def finish(
     if rng.random() < 0.3 * wear:
         cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.6), picture)
     return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def _lay(picture: Floats, colour: Colour, alpha: Floats) -> None:
+    """Lay an ink on the picture (H, W, 3) as far as ``alpha`` (H, W) covers it, in place."""
+    picture += (np.array(colour, np.float32) - picture) * alpha[..., None]
 
 
 def stroked(mask: Mask, thickness: float) -> Floats:

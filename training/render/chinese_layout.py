@@ -51,9 +51,13 @@ def one_row_names(text: str, row: str = "140") -> list[str]:
     return [f"{row}_{c}" for c in text]
 
 
+LOWER = 5
+"""Characters in the lower of two rows, on every Chinese plate."""
+
+
 def _two_row_names(text: str) -> list[str]:
-    """File stems of the two-row glyphs: flat ones above, tall ones (the last five) below."""
-    rows = ["up"] * (len(text) - 5) + ["down"] * 5
+    """File stems of the two-row glyphs: flat ones above, tall ones below."""
+    rows = ["up"] * (len(text) - LOWER) + ["down"] * LOWER
     return [
         f"220_{row}_{c}" if c in CN_LETTERS else f"140_{c}" if c in _ONE_ROW_ONLY else f"220_{c}"
         for row, c in zip(rows, text, strict=True)
@@ -104,7 +108,7 @@ def double(
     draw_cells(canvas, material, rng, _two_row_names(text), cells, colours)
     left, right = cells[-7], cells[-6]
     canvas.disc((left[0] + left[2] + right[0]) / 2, 45, 6, ink)
-    return Draft(canvas=canvas, text=text, rows=2, kind=kind, country="CN", upper=len(text) - 5)
+    return Draft(canvas=canvas, text=text, rows=2, kind=kind, country="CN", upper=len(text) - LOWER)
 
 
 def small_double(
@@ -117,4 +121,4 @@ def small_double(
     colours = colours or [ink] * len(text)
     draw_cells(canvas, material, rng, _two_row_names(text), _SMALL_TWO_ROWS, colours)
     canvas.disc(110, 32, 3, ink)
-    return Draft(canvas=canvas, text=text, rows=2, kind=kind, country="CN", upper=len(text) - 5)
+    return Draft(canvas=canvas, text=text, rows=2, kind=kind, country="CN", upper=len(text) - LOWER)

@@ -56,7 +56,7 @@ class ReaderDataConfig:
     shear: float = 0.25
     """Spread of how far leaning plates lean, in parts of their height; 3 of 10 do."""
     apart: float = 0.5
-    """Share of the rendered plates of two rows of which one row is shown alone."""
+    """Share of the plates of two rows that can be taken apart of which one row is shown alone."""
     balance: float = 0.5
     """A set of n plates is drawn in proportion to n ** balance."""
     memory: int = MEMORY
@@ -74,7 +74,7 @@ class PlateFacts:
     unworn: Image | None = None
     """Of a rendered plate, its ``image`` with nothing aged: what there is to read."""
     upper: int = 0
-    """Of a rendered plate, how many characters are in the upper of two rows; else 0."""
+    """How many characters are in the upper of two rows that can be taken apart; else 0."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

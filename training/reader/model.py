@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from alpr_edge.alphabet import CLASSES, PAD, SLOTS
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
+from training.dropout import Dropout
 
 IGNORE = -1
 """Row label of a plate whose number of rows is unknown."""
@@ -154,7 +155,7 @@ def mlp(config: ReaderConfig, hidden: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(config.width, hidden),
         nn.GELU() if config.activation == "gelu" else nn.Hardswish(),
-        nn.Dropout(config.dropout),
+        Dropout(config.dropout),
         nn.Linear(hidden, config.width),
     )
 
@@ -168,7 +169,7 @@ class EncoderBlock(nn.Module):
         self.attention = Attention(config, heads)
         self.norm2 = nn.LayerNorm(config.width)
         self.mlp = mlp(config, hidden)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm1(x)
@@ -187,7 +188,7 @@ class DecoderBlock(nn.Module):
         self.cross_attention = Attention(config, heads[1])
         self.norm3 = nn.LayerNorm(config.width)
         self.mlp = mlp(config, hidden)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
         y = self.norm1(queries)

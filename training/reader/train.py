@@ -28,6 +28,7 @@ from training.reader.data import (
 )
 from training.reader.model import VARIANTS, Reader, ReaderConfig
 from training.reader.pretrain import freeze_encoder, load_encoder
+from training.reader.uppers import with_uppers
 from training.render import RenderMaterial
 from training.selection import EVERYTHING, Selection, select, trained_on
 
@@ -141,6 +142,8 @@ def run(
     model = build_reader(variant, recipe, start)
     selected = select(data, recipe.selection)
     items, dropped = load_plates(selected.samples, Split.TRAIN, memory=recipe.data.memory)
+    if start is not None:
+        items = with_uppers(model, items)
     dev = evaluation_plates(
         data, Split.DEV, recipe.selection.corrections, recipe.selection.frame_texts
     )
@@ -158,7 +161,8 @@ def run(
             "variant": variant, "plates": len(items), "dropped": dict(dropped),
             "data_hash": data_hash(data), "data_recipe": dataclasses.asdict(recipe.data),
             "encoder": load_weights(recipe.encoder).sha256 if recipe.encoder else None,
-            "freeze_encoder": recipe.freeze_encoder, **selected.notes,
+            "freeze_encoder": recipe.freeze_encoder,
+            "two_rows_apart": sum(item.upper > 0 for item in items), **selected.notes,
             "trained_on": trained_on(
                 {item.dataset for item in items}, pseudo_sets=selected.pseudo_sets,
                 rendered=recipe.data.rendered > 0, earlier=(start, recipe.encoder),

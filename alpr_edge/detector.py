@@ -26,6 +26,8 @@ LARGE = 0.35
 """Only plates of at least this share of the picture are new in a second look."""
 TOUCHING = 0.05
 """Overlap from which a plate of the first look is part of a larger one."""
+SURER = 0.1
+"""By so much its confidence may be greater; from there the larger one is what is no plate."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,14 +219,19 @@ def _is_close_up(found: Sequence[Detection], framed: Framed) -> bool:
 def _merged(
     first: list[Detection], second: Sequence[Detection], width: int
 ) -> list[Detection]:
-    """The large plates of the second look, and those of the first that do not lie on them; the
-    first where the second has none."""
+    """The large plates of the second look, and those of the first that do not lie on them. Of two
+    that do the one of the second look stays, unless the first look was much surer."""
     large = [one for one in second if _width(one) >= LARGE * width]
-    if not large:
-        return first
-    boxes = np.array([one.box for one in large])
-    apart = [one for one in first if decode.box_iou(np.array([one.box]), boxes).max() < TOUCHING]
-    return sorted(large + apart, key=lambda one: -one.confidence)
+    boxes = np.array([one.box for one in large]).reshape(-1, 4)
+    scores = np.array([one.confidence for one in large])
+    kept, apart = np.ones(len(large), bool), []
+    for one in first:
+        under = kept & (decode.box_iou(np.array([one.box]), boxes)[0] >= TOUCHING)
+        if (one.confidence > scores[under] + SURER).all():
+            kept &= ~under
+            apart.append(one)
+    seen = [one for one, stays in zip(large, kept, strict=True) if stays]
+    return sorted(seen + apart, key=lambda one: -one.confidence)
 
 
 class WholePicture:

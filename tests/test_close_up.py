@@ -72,6 +72,16 @@ def test_a_wide_plate_is_replaced_by_what_is_seen_from_afar(detector):
     assert boxes == [(8, 40, 184, 84), (10, 100, 30, 108)]
 
 
+def test_a_plate_that_was_much_surer_is_not_replaced(detector):
+    picture = np.zeros((128, 192, 3), np.uint8)
+    first, small = outputs((30, 20, 90, 40)), [(30, 50, 34, 52), (60, 50, 64, 52)]
+    for second, boxes in (
+        (outputs(*small, (26, 26, 70, 37)), [(60, 40, 180, 80)]),  # 0.7 instead of 0.9
+        (outputs((26, 26, 70, 37), *small), [(8, 40, 184, 84)]),
+    ):
+        assert detector(picture, first, second) == (boxes, 2)
+
+
 def test_what_is_small_from_afar_does_not_count(detector):
     picture = np.zeros((128, 192, 3), np.uint8)
     first = outputs((30, 20, 90, 40))

@@ -16,6 +16,8 @@ PLATE_HEIGHT, PLATE_WIDTH = 48, 192
 """Size of a rectified plate: the reader's input."""
 PAD_VALUE = 114
 """Grey that fills the part of a letterbox the picture does not cover."""
+ENLARGED = 1.5
+"""So many times a small picture is enlarged for the detector at most: more shows nothing new."""
 CLOSE = 0.6, 0.5
 """Greatest share of a close-up's width and height that the plate in its middle takes."""
 
@@ -45,15 +47,18 @@ class Letterbox:
         return np.asarray(moved / np.array([self.scale_x, self.scale_y]), np.float32)
 
 
-def letterbox(image: Image, height: int, width: int) -> tuple[Image, Letterbox]:
-    """Scale ``image`` (H, W, 3) to fit (height, width), aspect kept, the rest grey.
+def letterbox(
+    image: Image, height: int, width: int, enlarge: float = ENLARGED
+) -> tuple[Image, Letterbox]:
+    """Scale ``image`` (H, W, 3) to fit (height, width), aspect kept, the rest grey; a small one at
+    most ``enlarge`` times.
 
     It is halved by averaging while it stays large enough, then scaled linearly: so nothing aliases,
     and OpenCV averages fast by two only.
 
     Returns the (height, width, 3) uint8 picture and the mapping between the two.
     """
-    new_height, new_width, halvings = fit(image.shape[0], image.shape[1], height, width)
+    new_height, new_width, halvings = fit(*image.shape[:2], height, width, enlarge)
     canvas = np.empty((height, width, 3), np.uint8)
     canvas[new_height:] = canvas[:, new_width:] = PAD_VALUE
     covered = canvas[:new_height, :new_width]  # OpenCV writes into it: no second copy
@@ -64,10 +69,12 @@ def letterbox(image: Image, height: int, width: int) -> tuple[Image, Letterbox]:
     return canvas, Letterbox(scale_x=new_width / seen_width, scale_y=new_height / seen_height)
 
 
-def fit(source_height: int, source_width: int, height: int, width: int) -> tuple[int, int, int]:
-    """How a picture fills a frame of (height, width): its height and width there, and how many
-    times it is halved on the way."""
-    scale = min(height / source_height, width / source_width)
+def fit(
+    source_height: int, source_width: int, height: int, width: int, enlarge: float = ENLARGED
+) -> tuple[int, int, int]:
+    """How a picture fills a frame of (height, width), enlarged at most so many times: its height
+    and width there, and how many times it is halved on the way."""
+    scale = min(height / source_height, width / source_width, enlarge)
     new_height = min(height, max(1, round(source_height * scale)))
     new_width = min(width, max(1, round(source_width * scale)))
     ratio = min(source_height // new_height, source_width // new_width)

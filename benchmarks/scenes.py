@@ -6,6 +6,7 @@ A scene is written once, so that decoding it is measured too.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def make_scenes(
     for number, (path, quads) in enumerate(pictures.spread(_sources(data), MOST)):
         image = load_image(path)
         quads = quads or tuple(plate.corners for plate in find(image))
-        views = {frame: geometry.letterbox(image, *FRAMES[frame]) for frame in frames}
+        views = {frame: geometry.letterbox(image, *FRAMES[frame], math.inf) for frame in frames}
         scenes.append(Scene(
             name=path.name,
             files={

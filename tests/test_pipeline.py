@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 
 import cv2
@@ -13,6 +14,7 @@ from alpr_edge import manifest as manifests
 from alpr_edge.decode import box_iou, nms, select
 from alpr_edge.detector import PlateDetector, StagedDetector, WholePicture
 from alpr_edge.geometry import (
+    ENLARGED,
     PAD_VALUE,
     PLATE_HEIGHT,
     PLATE_WIDTH,
@@ -157,7 +159,8 @@ def test_a_detector_with_its_own_predict_is_run_by_that(frame):
 
 @pytest.mark.parametrize(("shape", "halvings"), [
     ((128, 192, 3), 1), ((129, 193, 3), 1), ((100, 400, 3), 2), ((400, 100, 3), 2),
-    ((192, 288, 3), 1), ((64, 96, 3), 0), ((127, 191, 3), 0), ((7, 5, 3), 0), ((1, 500, 3), 0),
+    ((192, 288, 3), 1), ((64, 96, 3), 0), ((127, 191, 3), 0), ((7, 5, 3), 0), ((40, 50, 3), 0),
+    ((1, 500, 3), 0),
 ])
 def test_a_letterbox_is_the_resized_picture_and_grey(shape, halvings):
     image = np.random.default_rng(1).integers(0, 256, shape, np.uint8)[:, ::-1]  # its own steps
@@ -173,7 +176,14 @@ def test_a_letterbox_is_the_resized_picture_and_grey(shape, halvings):
     resized = cv2.resize(np.ascontiguousarray(image), (width, height))
     np.testing.assert_array_equal(framed[:height, :width], resized)
     assert (framed[height:] == PAD_VALUE).all() and (framed[:, width:] == PAD_VALUE).all()
-    assert height == 64 or width == 96
+    assert height == 64 or width == 96 or mapping.scale_x == pytest.approx(ENLARGED, rel=0.1)
+
+
+def test_a_small_picture_is_enlarged_as_far_as_asked():
+    image = np.zeros((20, 30, 3), np.uint8)
+    for given, scale in ((), ENLARGED), ((1.0,), 1.0), ((math.inf,), 3.2):
+        _, mapping = letterbox(image, 64, 96, *given)
+        assert (mapping.scale_x, mapping.scale_y) == (scale, scale)
 
 
 @pytest.mark.parametrize("size", [(1080, 1920), (1163, 721), (719, 1279), (480, 640), (200, 310)])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def _picture(sample: Sample, corners: Quad) -> Image:
     outer = quad[:1] + _EDGE[:, :1] * across + _EDGE[:, 1:] * down
     width = max(1, round(float(np.linalg.norm(across)) * 1.16))
     height = max(1, round(float(np.linalg.norm(down)) * 1.3))
-    return letterbox(rectify(load_image(sample.path), outer, height, width), *_CELL)[0]
+    return letterbox(rectify(load_image(sample.path), outer, height, width), *_CELL, math.inf)[0]
 
 
 def with_frame_texts(samples: Iterable[Sample], data: Path, listed: Path) -> Iterator[Sample]:

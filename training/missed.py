@@ -9,6 +9,7 @@ training ignores what they cover, or ``python -m benchmarks accuracy --unannotat
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def _surroundings(image: Image, box: Box) -> Image:
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
     top, left = max(0, round(y - 0.6 * side)), max(0, round(x - side))
     part = image[top : round(y + 0.6 * side), left : round(x + side)]
-    return letterbox(part, *_CELL)[0]
+    return letterbox(part, *_CELL, math.inf)[0]
 
 
 def read_missed(data: Path, missed: Path | None) -> dict[Path, list[Box]]:

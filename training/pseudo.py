@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -212,7 +213,7 @@ def _write_list(out: Path, data: Path, found: list[Finding]) -> None:
 
 def _cell(finding: Finding, caption: str) -> Image:
     """The cut-out with a caption; its picture was read before."""
-    return captioned(letterbox(load_image(finding.sample.path), *_CELL)[0], caption)
+    return captioned(letterbox(load_image(finding.sample.path), *_CELL, math.inf)[0], caption)
 
 
 def tell(wanted: list[Sample], found: list[Finding]) -> None:

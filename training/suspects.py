@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ def write_suspects(data: Path, readers: Sequence[Read], out: Path, least: float)
     ]
     out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     cells = [
-        captioned(letterbox(image, *_CELL)[0], f"{number} {f.label} > {f.reading.text}")
+        captioned(letterbox(image, *_CELL, math.inf)[0], f"{number} {f.label} > {f.reading.text}")
         for number, f in enumerate(found, 1)
         for _, image in pictures([f.sample])
     ]

@@ -16,7 +16,7 @@ PLATE_HEIGHT, PLATE_WIDTH = 48, 192
 """Size of a rectified plate: the reader's input."""
 PAD_VALUE = 114
 """Grey that fills the part of a letterbox the picture does not cover."""
-ENLARGED = 1.5
+ENLARGED = 2.0
 """So many times a small picture is enlarged for the detector at most: more shows nothing new."""
 CLOSE = 0.6, 0.5
 """Greatest share of a close-up's width and height that the plate in its middle takes."""

@@ -78,7 +78,7 @@ def average(
     if take is not None:
         chosen, replaced = take, True
     if replaced:
-        notes: dict[str, Any] = best.notes | {
+        notes: dict[str, Any] = latest.notes | {
             "dev": figures[chosen], "averaged": {"share": chosen, "of": latest.sha256,
                                                  "with": began.sha256},
         }

@@ -58,7 +58,9 @@ def letterbox(
 
     Returns the (height, width, 3) uint8 picture and the mapping between the two.
     """
-    new_height, new_width, halvings = fit(*image.shape[:2], height, width, enlarge)
+    new_height, new_width, halvings = fit(
+        image.shape[0], image.shape[1], height, width, enlarge
+    )
     canvas = np.empty((height, width, 3), np.uint8)
     canvas[new_height:] = canvas[:, new_width:] = PAD_VALUE
     covered = canvas[:new_height, :new_width]  # OpenCV writes into it: no second copy

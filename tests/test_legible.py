@@ -125,20 +125,3 @@ def test_a_plate_that_every_try_hides_is_learned_as_it_is(monkeypatch) -> None:
     seen = PlateStream([item], None, ReaderDataConfig(rendered=0), 0).make(
         item, np.random.default_rng(0))
     assert seen.std() > 20
-
-
-def test_a_rendered_plate_is_augmented_by_its_own_share_its_corners_moved_like_any() -> None:
-    image = np.full((90, 280, 3), 128, np.uint8)
-    image[20:70, 40:240] = cv2.resize(plate(), (200, 50))
-    config = ReaderDataConfig(aged=0)
-    changed = 0
-    for seed in range(8):
-        outline = data.as_quad(uncut(QUAD, np.random.default_rng(seed), 1, config.shear))
-        bare = data.rectify(image, outline)
-        rendered, real = (
-            data.augmented(image, QUAD, np.random.default_rng(seed), config, unworn=unworn)
-            for unworn in (image, None)
-        )
-        assert (rendered == bare).all()
-        changed += (real != bare).any()
-    assert changed >= 6

@@ -53,9 +53,6 @@ class ReaderDataConfig:
     rendered: float = 0.5
     """Share of rendered plates."""
     strength: float = 1.0
-    aged: float = 0.5
-    """A rendered plate was blurred, dirty and badly lit already; it is augmented with so much of
-    the strength. Its corners are moved with all of it."""
     shear: float = 0.25
     """Spread of how far leaning plates lean, in parts of their height; 3 of 10 do."""
     apart: float = 0.5
@@ -248,14 +245,13 @@ def augmented(
     outline = as_quad(uncut(quad, rng, config.strength, config.shear))
     plate = rectify(image, outline)
     written = image if unworn is None else unworn
-    strength = config.strength * (1 if unworn is None else config.aged)
     if row is None:
         truth = rectify(written, outline)
     else:
         gap = row_gap(plate) + rng.normal(0, _GAP * config.strength)
         truth, plate = (apart(one, outline, plate, gap)[row] for one in (written, image))
     for _ in range(_TRIES):
-        seen = augment(plate, rng, PLATE_RECIPE, strength)
+        seen = augment(plate, rng, PLATE_RECIPE, config.strength)
         if kept(truth, seen) >= LEAST:
             return seen
     return plate

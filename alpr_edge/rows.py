@@ -52,7 +52,12 @@ def apart(image: Image, corners: Quad, plate: Image, gap: float) -> list[Image]:
     """The upper and the lower row of the plate inside ``corners``, each upright and without what is
     empty beside a short text: two pictures (48, 192, 3) uint8. ``plate``: the same plate, rectified
     (48, 192, 3). ``gap``: where the rows meet, in shares of the height (:func:`row_gap`)."""
-    shown = []
+    return [rectify(image, row) for row in outlines(corners, plate, gap)]
+
+
+def outlines(corners: Quad, plate: Image, gap: float) -> list[Quad]:
+    """The corners of the pictures of :func:`apart`."""
+    rows = []
     for top, bottom in ((0.0, gap + OVERLAP), (gap - OVERLAP, 1.0)):
         row = _part(corners, 0.0, top, 1.0, bottom)
         width, height = sides(row)
@@ -62,8 +67,8 @@ def apart(image: Image, corners: Quad, plate: Image, gap: float) -> list[Image]:
         if right - left <= SHORT:
             left, right = _widened(left, right, NARROW * tall)
             row = _part(corners, left, top, right, bottom)
-        shown.append(rectify(image, row))
-    return shown
+        rows.append(row)
+    return rows
 
 
 def written(row: Image, height: float) -> tuple[float, float]:

@@ -34,7 +34,8 @@ def small_boards(monkeypatch: pytest.MonkeyPatch) -> None:
 def flat_plate(value: int = 200) -> RenderedPlate:
     image = np.full((110, 440, 3), value, np.uint8)
     return RenderedPlate(
-        image=image, unworn=image, text="AB123", rows=1, kind="latin", country="XX", style="eu")
+        image=image, unworn=image, glyphs=np.zeros((5, 4), np.float32), text="AB123", rows=1,
+        kind="latin", country="XX", style="eu")
 
 
 def test_timetable():

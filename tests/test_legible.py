@@ -8,10 +8,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.geometry import box_quad, perspective
+from alpr_edge.geometry import as_quad, box_quad, perspective
 from training.legible import LEAST, kept
 from training.reader import data
-from training.reader.data import CUT, PlateItem, PlateStream, ReaderDataConfig, jitter, uncut
+from training.reader.data import (
+    CUT,
+    PlateItem,
+    PlateStream,
+    ReaderDataConfig,
+    jitter,
+    shares,
+    uncut,
+)
 
 QUAD = np.array(box_quad((40.0, 20.0, 240.0, 70.0)), np.float32)
 
@@ -53,6 +61,45 @@ def test_what_is_kept_falls_with_what_is_covered() -> None:
     shares = [kept(plate(), covered(plate(), share)) for share in (0, 0.2, 0.5, 0.8, 1)]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > 0.99 and shares[-1] < 0.01
+
+
+def test_a_single_character_may_lose_twice_as_much() -> None:
+    glyphs = np.float32([[x / 192, 0.2, (x + 20) / 192, 0.85] for x in (8, 30, 75, 97, 119, 141)])
+    after = plate()
+    after[:, 97:112] = 210
+    assert kept(plate(), after) >= LEAST > kept(plate(), after, glyphs)
+    assert kept(plate(), after, np.delete(glyphs, 3, axis=0)) >= LEAST
+    assert kept(plate(), plate(), glyphs) > 0.99
+    assert kept(plate(), plate() * 0, glyphs) < 0.01
+    outside = np.float32([[-0.3, 0, -0.1, 1], [1.2, 0, 1.4, 1]])
+    assert kept(plate(), plate(), outside) < LEAST  # cut off
+
+
+def test_boxes_in_a_picture_become_shares_of_the_plate() -> None:
+    boxes = np.float32([[40, 20, 240, 70], [90, 32.5, 140, 45]])
+    expected = [[0, 0, 1, 1], [0.25, 0.25, 0.5, 0.5]]
+    np.testing.assert_allclose(shares(boxes, as_quad(QUAD)), expected, atol=1e-5)
+    turned = as_quad(np.roll(QUAD, 2, axis=0))
+    expected[1] = [0.5, 0.5, 0.75, 0.75]
+    np.testing.assert_allclose(shares(boxes, turned), expected, atol=1e-5)
+
+
+def test_a_row_alone_is_asked_for_its_own_characters(monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(data, "kept", lambda before, after, glyphs: asked.append(glyphs) or 1.0)
+    image = np.full((96, 192, 3), 210, np.uint8)
+    for text, y in (("AB", 40), ("123", 88)):
+        cv2.putText(image, text, (60, y), cv2.FONT_HERSHEY_SIMPLEX, 1.3, (30,) * 3, 3)
+    glyphs = np.float32([[60 + 25 * x, 10 + 48 * y, 83 + 25 * x, 40 + 48 * y]
+                         for x, y in ((0, 0), (1, 0), (0, 1), (1, 1), (2, 1))])
+    whole = np.array(box_quad((0.0, 0.0, 192.0, 96.0)), np.float32)
+    item = PlateItem(image=image, quads=(whole,), glyphs=glyphs, text="AB123", rows=1, upper=2,
+                     dataset="r")
+    stream = PlateStream([], None, ReaderDataConfig(strength=0), 0)
+    for row, count in ((0, 2), (1, 3), (None, 5)):
+        stream.make(item, np.random.default_rng(0), row)
+        assert asked[-1].shape == (count, 4)
+        assert asked[-1].min() > -0.1 and asked[-1].max() < 1.1
 
 
 def test_text_in_colour_alone_is_lost_in_grey() -> None:

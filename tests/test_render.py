@@ -16,8 +16,10 @@ from alpr_edge.geometry import box_quad, quad_box, rectify
 from training.render import (
     STYLES,
     PasteConfig,
+    RenderedPlate,
     RenderMaterial,
     abroad,
+    america,
     canvas,
     paste_at,
     paste_plate,
@@ -116,6 +118,23 @@ def test_weights_balance_countries_and_rows() -> None:
     assert set(STYLES) == set(CHINESE_STYLES) | set(LATIN_STYLES)
 
 
+def check_glyphs(plate: RenderedPlate) -> None:
+    """A box with strokes in it for every character, in the text's order, row by row."""
+    assert plate.glyphs.shape == (len(plate.text), 4) and plate.glyphs.dtype == np.float32
+    x1, y1, x2, y2 = plate.glyphs.T
+    assert (x2 > x1).all() and (y2 > y1).all()
+    assert plate.glyphs.min() > -0.1 and plate.glyphs.max() < 1.1
+    for row in np.split(x1 + x2, [plate.upper] if plate.upper else []):
+        assert plate.rows == 2 and not plate.upper or (np.diff(row) > 0).all()
+    if plate.upper:
+        assert (y1 + y2)[: plate.upper].max() < (y1 + y2)[plate.upper :].min()
+    height, width = plate.unworn.shape[:2]
+    around = plate.glyphs + np.float32([-0.02, -0.05, 0.02, 0.05])
+    for box in np.clip(around, 0, 1) * np.array([width, height] * 2):
+        a, b, c, d = box.astype(int)
+        assert plate.unworn[b:d, a:c].std() > 10
+
+
 @pytest.mark.parametrize("style", LATIN_STYLES)
 def test_latin_style_without_data(fallback: RenderMaterial, style: str) -> None:
     rng = np.random.default_rng(2)
@@ -129,6 +148,7 @@ def test_latin_style_without_data(fallback: RenderMaterial, style: str) -> None:
         assert plate.image.dtype == np.uint8 and plate.image.flags.c_contiguous
         assert 70 < height < 260 and 0.8 < width / height < 7
         assert plate.image.std() > 8  # something is written on it
+        check_glyphs(plate)
 
 
 @pytest.mark.parametrize("style", CHINESE_STYLES)
@@ -142,6 +162,7 @@ def test_chinese_style(material: RenderMaterial, style: str) -> None:
         if style != "cn_motorcycle":
             name = style.split("_")[1]
             assert plate.kind == CHINESE_KINDS.get(name, name)
+        check_glyphs(plate)
 
 
 def test_colours_are_the_kind(material: RenderMaterial) -> None:
@@ -193,6 +214,18 @@ def test_every_country_abroad_is_drawn_with_texts_that_fit(fallback: RenderMater
     russian = [plate.text for plate in drawn if plate.country == "RU"]
     twin = "[ABCEHKMOPTXY]"
     assert all(re.fullmatch(rf"{twin}\d{{3}}{twin}{{2}}\d{{2,3}}", text) for text in russian)
+
+
+@pytest.mark.parametrize("base, emblem, ink", [(240, 50, 30), (40, 190, 230)])
+def test_an_american_base_is_faded_where_the_text_is_over_an_emblem(base, emblem, ink) -> None:
+    drawn = canvas.Canvas(305, 152, 1.0, (base,) * 3)
+    drawn.rectangle(30, 50, 60, 60, (emblem,) * 3)
+    before = drawn.image.copy()
+    america._fade(drawn, (100.0, 40.0, 180.0, 80.0), (ink,) * 3)
+    assert (drawn.image == before).all()  # nothing is in its way
+    america._fade(drawn, (20.0, 40.0, 260.0, 80.0), (ink,) * 3)
+    assert abs(int(drawn.image[80, 60, 0]) - ink) >= 69
+    assert (drawn.image[before == base] == base).all()
 
 
 def test_a_region_has_a_box_of_its_own(fallback: RenderMaterial) -> None:

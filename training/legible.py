@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.types import Floats, Image
@@ -18,10 +19,14 @@ _NOISE = 3.0
 """Standard deviation, in grey levels, below which detail is lost in a camera's noise."""
 _STRONG = 0.25
 """Detail weaker than this share of the plate's strongest is not text."""
+_LEEWAY = 2.0
+"""A single character may lose this many times as much of its detail as the whole plate."""
 
 
-def kept(before: Image, after: Image) -> float:
-    """Share, 0 to 1, of the detail of ``before`` that ``after`` still shows.
+def kept(before: Image, after: Image, glyphs: Floats | None = None) -> float:
+    """Share, 0 to 1, of the detail of ``before`` that ``after`` still shows; where its characters
+    ``glyphs`` (N, 4) are known, x1, y1, x2, y2 in shares of the plate, the least of the plate's and
+    of theirs, of which what they lose counts half.
 
     Both are the same plate (H, W, 3) uint8, any size, its parts in the same places. Round every
     pixel the two are correlated as template matching does (zero-mean, normalized; Lewis, Fast
@@ -35,8 +40,18 @@ def kept(before: Image, after: Image) -> float:
     )
     alike = both / np.sqrt((own + 1) * (other + _NOISE**2))
     weight = np.sqrt(np.maximum(own, 0))
-    weight *= weight > _STRONG * weight.max()
-    return float((weight * (alike > _ALIKE)).sum() / max(float(weight.sum()), 1e-6))
+    shown = alike > _ALIKE
+    shares = [_share(weight * (weight > _STRONG * weight.max()), shown)]
+    size = np.array([PLATE_WIDTH, PLATE_HEIGHT] * 2)
+    for x1, y1, x2, y2 in [] if glyphs is None else np.clip(np.rint(glyphs * size), 0, size):
+        part = np.s_[int(y1) : int(y2), int(x1) : int(x2)]
+        shares.append(1 - (1 - _share(weight[part], shown[part])) / _LEEWAY)
+    return min(shares)
+
+
+def _share(weight: Floats, shown: NDArray[np.bool_]) -> float:
+    """How much of the weight is where it is shown."""
+    return float((weight * shown).sum() / max(float(weight.sum()), 1e-6))
 
 
 def _detail(image: Image) -> Floats:

@@ -27,8 +27,8 @@ from alpr_edge.geometry import (
     quad_box,
     rectify,
 )
-from alpr_edge.rows import apart, row_gap
-from alpr_edge.types import Floats, Image
+from alpr_edge.rows import outlines, row_gap
+from alpr_edge.types import Floats, Image, Quad
 from training.augment import PLATE_RECIPE, augment
 from training.frame_texts import listed_plates
 from training.legible import LEAST, kept
@@ -73,6 +73,8 @@ class PlateFacts:
     dataset: str
     unworn: Image | None = None
     """Of a rendered plate, its ``image`` with nothing aged: what there is to read."""
+    glyphs: Floats | None = None
+    """Of a rendered plate, where its characters are, (N, 4) x1, y1, x2, y2 in the ``image``."""
     upper: int = 0
     """How many characters are in the upper of two rows that can be taken apart; else 0."""
 
@@ -237,24 +239,35 @@ def uncut(quad: Floats, rng: np.random.Generator, strength: float, shear: float 
 
 def augmented(
     image: Image, quad: Floats, rng: np.random.Generator, config: ReaderDataConfig,
-    row: int | None = None, unworn: Image | None = None,
+    row: int | None = None, unworn: Image | None = None, glyphs: Floats | None = None,
 ) -> Image:
     """The plate at ``quad`` as training shows it: (48, 192, 3) uint8, its text still to be seen, as
     far as the picture ``image`` shows it, or ``unworn``, the same with a plate that nothing aged.
-    ``row``: the upper (0) or the lower (1) one of its two rows alone (:mod:`alpr_edge.rows`)."""
+    ``row``: the upper (0) or the lower (1) one of its two rows alone (:mod:`alpr_edge.rows`).
+    ``glyphs`` (N, 4): the boxes of the characters that are shown, in the picture, if known."""
     outline = as_quad(uncut(quad, rng, config.strength, config.shear))
     plate = rectify(image, outline)
-    written = image if unworn is None else unworn
-    if row is None:
-        truth = rectify(written, outline)
-    else:
+    if row is not None:
         gap = row_gap(plate) + rng.normal(0, _GAP * config.strength)
-        truth, plate = (apart(one, outline, plate, gap)[row] for one in (written, image))
+        outline = outlines(outline, plate, gap)[row]
+        plate = rectify(image, outline)
+    truth = rectify(image if unworn is None else unworn, outline)
+    places = None if glyphs is None else shares(glyphs, outline)
     for _ in range(_TRIES):
         seen = augment(plate, rng, PLATE_RECIPE, config.strength)
-        if kept(truth, seen) >= LEAST:
+        if kept(truth, seen, places) >= LEAST:
             return seen
     return plate
+
+
+def shares(boxes: Floats, outline: Quad) -> Floats:
+    """The smallest boxes (N, 4) round ``boxes`` (N, 4) of a picture once the plate at ``outline``
+    is rectified, in shares of that plate."""
+    to_unit = perspective(outline, box_quad((0.0, 0.0, 1.0, 1.0)))
+    corners = boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]].astype(np.float64)
+    placed = cv2.perspectiveTransform(corners.reshape(-1, 1, 2) - 0.5, to_unit) + 0.5
+    placed = placed.reshape(-1, 4, 2)
+    return np.concatenate([placed.min(axis=1), placed.max(axis=1)], axis=1, dtype=np.float32)
 
 
 class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
@@ -300,14 +313,17 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
         unworn = canvas.copy()
         unworn[y : y + height, x : x + width] = plate.unworn
         quad = np.array(box_quad(box), np.float32)
-        return PlateItem(image=canvas, unworn=unworn, quads=(quad,), text=plate.text,
+        glyphs = plate.glyphs * np.float32([width, height] * 2) + np.float32([x, y] * 2)
+        return PlateItem(image=canvas, unworn=unworn, glyphs=glyphs, quads=(quad,), text=plate.text,
                          upper=plate.upper, rows=plate.rows - 1, dataset="rendered")
 
     def make(self, item: Plate, rng: np.random.Generator, row: int | None = None) -> Image:
         """Rectify with the corners of one of the plate's quads, jittered, and augment; one ``row``
         alone where it is given."""
-        quad = item.quads[rng.integers(len(item.quads))]
-        return augmented(item.image, quad, rng, self.config, row, item.unworn)
+        quad, glyphs = item.quads[rng.integers(len(item.quads))], item.glyphs
+        if glyphs is not None and row is not None:
+            glyphs = glyphs[item.upper :] if row else glyphs[: item.upper]
+        return augmented(item.image, quad, rng, self.config, row, item.unworn, glyphs)
 
 
 def collate(rows: list[tuple[Image, np.ndarray, int]]) -> dict[str, torch.Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from alpr_edge.types import Floats
 from training.render.canvas import BLACK, WHITE, Canvas, Colour, Hand, vary
 from training.render.draft import Draft
 from training.render.lettering import BAND_BLUE, LIGHT, draft, one_of, write
@@ -26,6 +27,10 @@ _US_TEXTS = (
 )
 _BR_CITIES = "SP-SAO PAULO,PR-CURITIBA,RJ-RIO DE JANEIRO,MG-BELO HORIZONTE,SC-JOINVILLE,GO-GOIANIA"
 
+_STANDS_OUT, _STRAY = 70.0, 0.01
+"""Least difference in grey levels between text and base, but for this share of the pixels."""
+_FADED = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9)
+"""Shares by which a base may be faded."""
 _US_HAND = Hand(stretch=(0.7, 1.1), slanted=0.03)
 
 
@@ -47,8 +52,29 @@ def america(material: RenderMaterial, rng: np.random.Generator) -> Draft:
     top = 152 * rng.uniform(0.24, 0.32)
     left, right = _us_marks(canvas, rng, fonts[0], top, ink)
     box = (left, top, right - left, 152 * 0.97 - top * 1.02 - 152 * rng.uniform(0.1, 0.22))
+    _fade(canvas, box, ink)
     write(canvas, rng, fonts[0], text, box, ink, hand=_US_HAND)
     return draft(canvas, text, "US")
+
+
+def _fade(canvas: Canvas, box: tuple[float, float, float, float], ink: Colour) -> None:
+    """Make the base paler, or darker, by as much as it takes for :data:`_STANDS_OUT` from the ink
+    nearly everywhere in ``box`` (x, y, width, height) mm: nobody letters over an emblem as dark."""
+    x, y, width, height = (canvas.px(side) for side in box)
+    whole: Floats = canvas.image.astype(np.float32)
+    under = whole[y : y + height, x : x + width]
+    away = _difference(under, ink)
+    paper = under[away >= np.median(away)].mean(axis=0)
+    for share in _FADED:
+        if np.quantile(_difference(under + (paper - under) * share, ink), _STRAY) >= _STANDS_OUT:
+            break
+    canvas.image[:] = whole + (paper - whole) * share
+
+
+def _difference(base: Floats, ink: Colour) -> Floats:
+    """Grey levels between every pixel of a base (H, W, 3) and an ink: (H, W)."""
+    greys = (cv2.cvtColor(part, cv2.COLOR_BGR2GRAY) for part in (base, np.float32([[ink]])))
+    return np.abs(np.subtract(*greys))
 
 
 def _us_marks(

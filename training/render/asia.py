@@ -9,7 +9,7 @@ from training.render.canvas import BLACK, WHITE, Canvas, Colour, Hand, draw_line
 from training.render.draft import Draft
 from training.render.lettering import AMBER, LIGHT, draft, one_of, write
 from training.render.material import RenderMaterial
-from training.render.texts import pick
+from training.render.texts import pick, plain
 
 _SCRIBBLE = (
     "0.02,.50 .05,.80 .13,.88 .22,.80 .26,.55 .29,.66 .34,.66 .36,.50 .38,.66 .43,.66 .45,.50 "
@@ -100,6 +100,8 @@ def _tunis(
         cv2.polylines(layer, [np.array(points, np.int32)], False, 255, thick, cv2.LINE_AA)
     for a, b in ((0.56, 0.25), (0.84, 0.25), (0.92, 0.25)):
         canvas.disc(x + a * width, y + b * height, height * 0.06, colour)
+    p = canvas.px
+    canvas.glyphs.append((p(x), p(y), p(x + width), p(y + height)))
 
 
 def indonesia(material: RenderMaterial, rng: np.random.Generator) -> Draft:
@@ -127,4 +129,5 @@ def indonesia(material: RenderMaterial, rng: np.random.Generator) -> Draft:
     y = height * 0.11 + row * 1.06
     small = (place * width, y, width * 0.27, min(height * rng.uniform(0.13, 0.19), height - y - 5))
     draw_line(canvas, rng, font, month, small, ink)
+    del canvas.glyphs[len(plain(text)) :]  # the month is not read
     return draft(canvas, text, "ID")

@@ -49,6 +49,8 @@ class Canvas:
         self.image: Image = np.empty((round(height * scale), round(width * scale), 3), np.uint8)
         self.image[:] = base
         self.inks: dict[Colour, Mask] = {}
+        self.glyphs: list[tuple[int, int, int, int]] = []
+        """Boxes of the text's characters in pixels, x1, y1, x2, y2, in the order of drawing."""
 
     def unworn(self) -> Image:
         """The inks laid on the base and nothing aged: what there is to read."""
@@ -68,8 +70,10 @@ class Canvas:
         return self.inks[colour]
 
     def stamp(self, mask: Mask, x: int, y: int, width: int, height: int, colour: Colour) -> None:
-        """Put a glyph mask at pixels (x, y), scaled to (width, height); what is outside is cut."""
+        """Put a character's mask at pixels (x, y), scaled to (width, height); what is outside is
+        cut."""
         layer = self.ink(colour)
+        self.glyphs.append((x, y, x + width, y + height))
         small = cv2.resize(mask, (max(1, width), max(1, height)), interpolation=cv2.INTER_AREA)
         x0, y0 = max(x, 0), max(y, 0)
         part = layer[y0 : y + small.shape[0], x0 : x + small.shape[1]]

@@ -71,9 +71,10 @@ class HeldOutConfig:
     contrast: float = 40.0
     """Least difference between a cut-out's light and dark parts, in grey levels."""
     kept: float = LEAST
-    """Least share of the plate as it was drawn that a cut-out still shows (as in training), by all
-    that came between: paint, size, blur, light, dirt, noise, a cut too tight. A picture with less
-    of either is taken again, from another side in another light, up to :data:`_TRIES` times."""
+    """Least share of the plate as it was drawn that a cut-out still shows (as in training), the
+    whole and each of its characters, by all that came between: paint, size, blur, light, dirt,
+    noise, a cut too tight. A picture with less of either is taken again, from another side in
+    another light, up to :data:`_TRIES` times."""
     in_frame: PasteConfig = dataclasses.field(
         default_factory=lambda: PasteConfig(width=(40.0, 300.0), strong=0.04)
     )
@@ -140,7 +141,8 @@ def make_crop(
         cut, corners = _photograph(plate, background, rng, config)
         seen = rectify(cut, as_quad(corners), PLATE_HEIGHT, PLATE_WIDTH)
         more = min(
-            (contrast(cut) - config.contrast) / 255, kept(plate.unworn, seen) - config.kept
+            (contrast(cut) - config.contrast) / 255,
+            kept(plate.unworn, seen, plate.glyphs) - config.kept,
         )
         if more >= 0:
             return cut

@@ -9,7 +9,7 @@ import numpy as np
 
 from alpr_edge.alphabet import fits
 from alpr_edge.errors import DataError, UsageError
-from alpr_edge.types import Image
+from alpr_edge.types import Floats, Image
 from training.render import abroad, america, asia, chinese, europe, india, world
 from training.render.canvas import finish
 from training.render.draft import Draft
@@ -23,13 +23,15 @@ class RenderedPlate:
     """A flat plate, cut exactly at its outer edge, and its truth.
 
     ``image`` BGR uint8 (H, W, 3); ``unworn`` the same without age, dirt and light, to tell what is
-    still to be seen (:mod:`training.legible`); ``text`` without separators, upper row first, with
-    ``upper`` characters in it, where the rows can be taken apart, else 0;
+    still to be seen (:mod:`training.legible`); ``glyphs`` (N, 4) float32 where each character of
+    the text is, x1, y1, x2, y2 in shares of the plate; ``text`` without separators, upper row
+    first, with ``upper`` characters in it, where the rows can be taken apart, else 0;
     ``kind`` the colour of a Chinese plate or ``"latin"``; ``style`` the name in :data:`STYLES`.
     """
 
     image: Image
     unworn: Image
+    glyphs: Floats
     text: str
     rows: int
     kind: str
@@ -115,6 +117,7 @@ def render_plate(
         raise ValueError(f"style {style!r} made the text {draft.text!r}, which no reader answers")
     return RenderedPlate(
         unworn=draft.canvas.unworn(),
+        glyphs=_glyphs(draft),
         image=finish(draft.canvas, material, rng, wear),
         text=draft.text,
         rows=draft.rows,
@@ -123,6 +126,13 @@ def render_plate(
         style=style,
         upper=draft.upper,
     )
+
+
+def _glyphs(draft: Draft) -> Floats:
+    """:attr:`RenderedPlate.glyphs`; in one row from left to right, in whatever order drawn."""
+    height, width = draft.canvas.image.shape[:2]
+    boxes = sorted(draft.canvas.glyphs) if draft.rows == 1 else draft.canvas.glyphs
+    return np.asarray(boxes, np.float32) / np.float32([width, height, width, height])
 
 
 def rendered_eval(

@@ -63,9 +63,9 @@ class ALPR:
         min_detection: detections less certain are left out; None takes the model's own threshold.
         cut_outs: the pictures are plate cut-outs, of one plate each. It is read in the whole
             picture and wherever the detector finds it; the most certain reading is the answer.
-        reread: plates whose text is uncertain are read again with other outlines. Without it only
-            plates of two rows are, each row alone (:mod:`alpr_edge.rereading`). Neither by a reader
-            of your own.
+        reread: plates whose text is uncertain are read again, with other outlines and sharper.
+            Without it only plates of two rows are, each row alone (:mod:`alpr_edge.rereading`).
+            Neither by a reader of your own.
 
     Without ``models``, ``threads`` and ``precision`` it follows what ``alpr-edge tune`` stored on
     this device (:mod:`alpr_edge.tuning`); where that no longer fits, it warns ``StaleTuning`` and
@@ -162,7 +162,7 @@ class ALPR:
         outputs, readings = self._told(crops, watch)
         if isinstance(self._read, PlateReader):
             again = [
-                rereading.views(image, *plate, outlined=self.reread)
+                rereading.views(image, *plate, whole=self.reread)
                 for plate in zip(outlines, crops, readings, strict=True)
             ]
             watch.lap(Stage.RECTIFY)

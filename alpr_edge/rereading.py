@@ -1,6 +1,6 @@
 """Plates whose text is uncertain are read again, with other outlines: where the detector's corners
-are a little off, or the plate is seen from the side, one of them fits better. Of one of two rows
-each row is read alone too (:mod:`alpr_edge.rows`)."""
+are a little off, or the plate is seen from the side, one of them fits better; and sharper, since
+many are blurred. Of one of two rows each row is read alone too (:mod:`alpr_edge.rows`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from alpr_edge._cv2 import cv2
 from alpr_edge.geometry import as_quad, rectify
 from alpr_edge.reader import Spelling, joint
 from alpr_edge.rows import apart, row_gap
@@ -23,33 +24,38 @@ LARGER = (0.03, 0.06)
 LEAN = 0.3
 """By how much of the plate's height its upper edge is moved to the left against the lower one, and
 to the right."""
+SHARPER = 2.0, 2.0
+"""How many times its difference to a blurred copy is added to a plate, and the blur's standard
+deviation in pixels of a rectified one (unsharp masking)."""
 _ALONG = np.array([[-1], [1], [1], [-1]], np.float64)
 _DOWN = np.array([[-1], [-1], [1], [1]], np.float64)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Again:
-    """Pictures (48, 192, 3) uint8 to look again at a plate: with other outlines, and its upper and
-    its lower row; none of either where it is certain."""
+    """Pictures (48, 192, 3) uint8 to look again at a plate: the whole of it, with other outlines
+    and sharper, and its upper and its lower row; none of either where it is certain."""
 
-    outlines: tuple[Image, ...] = ()
+    whole: tuple[Image, ...] = ()
     rows: tuple[Image, ...] = ()
 
     @property
     def pictures(self) -> tuple[Image, ...]:
         """All of them, in the order in which :func:`settled` is told what they show."""
-        return self.outlines + self.rows
+        return self.whole + self.rows
 
 
 def views(
-    image: Image, corners: Quad, plate: Image, reading: Reading, *, outlined: bool = True
+    image: Image, corners: Quad, plate: Image, reading: Reading, *, whole: bool = True
 ) -> Again:
     """How to look again at the plate inside ``corners``, rectified ``plate``, read as ``reading``.
-    ``outlined``: with other outlines too."""
-    doubtful = outlined and HOPELESS <= reading.confidence < UNCERTAIN
+    ``whole``: at the whole plate too."""
+    looks: list[Image] = []
+    if whole and HOPELESS <= reading.confidence < UNCERTAIN:
+        looks = [*(rectify(image, one) for one in outlines(corners)), sharper(plate)]
     two = reading.rows == 2 and reading.confidence < APART
     return Again(
-        outlines=tuple(rectify(image, one) for one in outlines(corners)) if doubtful else (),
+        whole=tuple(looks),
         rows=tuple(apart(image, corners, plate, row_gap(plate))) if two else (),
     )
 
@@ -65,6 +71,15 @@ def outlines(corners: Quad) -> list[Quad]:
     return [as_quad(quad + moved) for moved in (grown, -grown, leaning, -leaning)]
 
 
+def sharper(plate: Image) -> Image:
+    """The plate with what blur took from its edges made up for, as far as that can be."""
+    amount, sigma = SHARPER
+    return np.asarray(
+        cv2.addWeighted(plate, 1 + amount, cv2.GaussianBlur(plate, (0, 0), sigma), -amount, 0),
+        np.uint8,
+    )
+
+
 def settled(
     readings: Sequence[Reading], again: Sequence[Again], looks: Sequence[Spelling],
     more: Sequence[Spelling],
@@ -73,7 +88,7 @@ def settled(
     network said of each plate, ``more`` what of the pictures, plate after plate."""
     rest, told = iter(more), []
     for reading, look, shown in zip(readings, looks, again, strict=True):
-        seen = [look, *(next(rest) for _ in shown.outlines)]
+        seen = [look, *(next(rest) for _ in shown.whole)]
         if shown.rows:
             upper, lower = (next(rest) for _ in shown.rows)
             seen.append(upper.above(lower))

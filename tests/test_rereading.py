@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import tiny
@@ -11,7 +12,7 @@ from alpr_edge.alphabet import CLASSES, PAD, SLOTS, encode
 from alpr_edge.detector import WholePicture
 from alpr_edge.geometry import box_quad, rectify
 from alpr_edge.reader import PlateReader, Spelling, joint, spellings
-from alpr_edge.rereading import Again, outlines, settled, views, vote
+from alpr_edge.rereading import Again, outlines, settled, sharper, views, vote
 from alpr_edge.rows import apart, row_gap
 from alpr_edge.stages import Stage
 
@@ -35,31 +36,44 @@ def test_outlines_turn_and_grow_with_the_plate():
     np.testing.assert_allclose(np.array(outlines(quad)), plain @ turn, atol=1e-4)
 
 
+def test_a_blurred_edge_is_steeper_when_sharper():
+    plate = np.full((48, 192, 3), 90, np.uint8)
+    plate[:, 96:] = 160
+    blurred = cv2.GaussianBlur(plate, (0, 0), 2.0)
+    seen = sharper(blurred)
+    assert (seen.shape, seen.dtype) == (plate.shape, np.uint8)
+    steepest = [np.diff(one.astype(int), axis=1).max() for one in (blurred, seen)]
+    assert steepest[1] > 1.5 * steepest[0]
+    flat = np.full((48, 192, 3), 77, np.uint8)
+    np.testing.assert_array_equal(sharper(flat), flat)
+
+
 def test_outlines_of_a_point_are_points():
     assert np.isfinite(outlines(box_quad((5, 5, 5, 5)))).all()
 
 
 @pytest.mark.parametrize(("confidence", "rows", "count"), [
-    (0.6, 1, 0), (0.59, 1, 4), (0.005, 1, 4), (0.0049, 1, 0),
-    (0.9, 2, 0), (0.89, 2, 2), (0.59, 2, 6), (0.0049, 2, 2),
+    (0.6, 1, 0), (0.59, 1, 5), (0.005, 1, 5), (0.0049, 1, 0),
+    (0.9, 2, 0), (0.89, 2, 2), (0.59, 2, 7), (0.0049, 2, 2),
 ])
 def test_uncertain_plates_are_looked_at_again(frame, confidence, rows, count):
     corners = box_quad((10, 10, 50, 30))
     reading = dataclasses.replace(read_as("A", confidence), rows=rows)
     shown = views(frame, corners, rectify(frame, corners), reading)
     assert [view.shape for view in shown.pictures] == [(48, 192, 3)] * count
-    bare = views(frame, corners, rectify(frame, corners), reading, outlined=False)
-    assert len(bare.pictures) == count % 4
+    bare = views(frame, corners, rectify(frame, corners), reading, whole=False)
+    assert len(bare.pictures) == count % 5
 
 
-def test_a_plate_of_two_rows_is_shown_with_other_outlines_then_row_by_row(frame):
+def test_a_plate_of_two_rows_is_shown_with_other_outlines_sharper_then_row_by_row(frame):
     corners, reading = box_quad((10, 10, 50, 30)), dataclasses.replace(read_as("A", 0.3), rows=2)
     plate = rectify(frame, corners)
     shown = views(frame, corners, plate, reading)
-    for view, outline in zip(shown.outlines, outlines(corners), strict=True):
+    for view, outline in zip(shown.whole[:-1], outlines(corners), strict=True):
         np.testing.assert_array_equal(view, rectify(frame, outline))
+    np.testing.assert_array_equal(shown.whole[-1], sharper(plate))
     np.testing.assert_array_equal(shown.rows, apart(frame, corners, plate, row_gap(plate)))
-    assert shown.pictures == shown.outlines + shown.rows
+    assert shown.pictures == shown.whole + shown.rows
 
 
 def saying(slots: str, tokens: str | None = None, sure: float = 0.9) -> Spelling:
@@ -82,7 +96,7 @@ def test_each_plate_is_settled_with_its_own_views():
     looks = [saying(reading.text) for reading in first]
     more = [saying("B2", sure=0.99), saying("B", sure=0.3), saying("D")]
     view = np.zeros((48, 192, 3), np.uint8)
-    again = [Again(outlines=(view,) * count) for count in (0, 2, 0, 1)]
+    again = [Again(whole=(view,) * count) for count in (0, 2, 0, 1)]
     told = settled(first, again, looks, more)
     assert [reading.text for reading in told] == ["A", "B2", "C", "D"]
     assert told[0] is first[0] and told[2] is first[2]
@@ -96,7 +110,7 @@ def classes(text: str) -> tuple[int, ...]:
 def test_two_rows_alone_spell_the_whole_text():
     first = dataclasses.replace(read_as("AB1O", 0.3), rows=2)
     view = np.zeros((48, 192, 3), np.uint8)
-    again = [Again(outlines=(view,), rows=(view, view))]
+    again = [Again(whole=(view,), rows=(view, view))]
     more = [saying("AB1O", sure=0.3), saying("AB", sure=0.99), saying("10", sure=0.99)]
     told, = settled([first], again, [saying("AB1O", sure=0.6)], more)
     assert (told.text, told.rows) == ("AB10", 2)
@@ -190,9 +204,9 @@ class Unsure(PlateReader):
 def test_the_pipeline_reads_an_uncertain_plate_again(tiny_models, frame, monkeypatch):
     monkeypatch.setattr("alpr_edge.pipeline._staged_reader", lambda reader: reader)
     reader = Unsure(tiny_models / "reader", *(saying(text, sure=0.95) for text in
-                                              ("AGAIN1", "AGAIN2", "AGAIN2", "FIRST")))
+                                              ("AGAIN1", "AGAIN2", "AGAIN2", "FIRST", "AGAIN2")))
     result = ALPR(detector=WholePicture(), reader=reader, min_confidence=0.0).run(frame)
-    assert reader.batches == [1, 4] and result.read == 1
+    assert reader.batches == [1, 5] and result.read == 1
     assert [plate.text for plate in result.plates] == ["AGAIN2"]
     parts = [ms for stage, ms in result.ms.items() if stage is not Stage.TOTAL]
     assert list(result.ms) == list(Stage) and sum(parts) == pytest.approx(result.ms[Stage.TOTAL])

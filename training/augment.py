@@ -76,6 +76,14 @@ def low_resolution(image: Image, rng: np.random.Generator, strength: float) -> I
     return cv2.resize(shrunk, (width, height), interpolation=int(up))
 
 
+def sharpen(image: Image, rng: np.random.Generator, strength: float) -> Image:
+    """What many cameras do, and the second look at an uncertain plate (:mod:`alpr_edge.rereading`):
+    unsharp masking, with light and dark seams along the edges."""
+    sigma = rng.uniform(0.7, 2.5) * image.shape[0] / 48
+    amount = rng.uniform(0.3, 0.3 + 2.2 * strength)
+    return cv2.addWeighted(image, 1 + amount, cv2.GaussianBlur(image, (0, 0), sigma), -amount, 0)
+
+
 def jpeg(image: Image, rng: np.random.Generator, strength: float) -> Image:
     """Compression."""
     quality = int(np.clip(rng.uniform(80 - 60 * strength, 90), 8, 95))
@@ -142,6 +150,7 @@ PLATE_RECIPE: tuple[tuple[Augmentation, float], ...] = (
     (motion_blur, 0.15),
     (focus_blur, 0.15),
     (low_resolution, 0.35),
+    (sharpen, 0.12),
     (exposure, 0.60),
     (colour, 0.35),
     (grey, 0.08),

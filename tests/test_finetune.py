@@ -30,7 +30,7 @@ from training.finetune import divide, finetune, is_dev
 from training.options import RunOptions
 from training.reader import train as reader
 from training.reader.data import batches
-from training.reader.model import reader_tiny
+from training.reader.model import reader_small, reader_tiny
 from training.selection import some_of_each_set
 
 ONE_THREAD = RunOptions(threads=1)
@@ -165,6 +165,23 @@ def test_fast_is_a_short_run_on_a_part(trained, tmp_path, monkeypatch) -> None:
     # the reader's three of each set are cut-outs or frames, both in set "drawn"
     assert more["notes"].get("plates", more["notes"].get("frames")) == 3
     assert more["notes"]["data_hash"] == data_hash(data)
+
+
+@pytest.mark.filterwarnings("ignore:no plate")
+def test_polish_goes_on_at_a_low_rate_with_little_dropout(tmp_path, monkeypatch, capsys) -> None:
+    calls = []
+    monkeypatch.setattr(reader, "train", lambda *args, **more: calls.append(args))
+    data, start = build_data(tmp_path / "data", splits=("train", "dev")), tmp_path / "a.safetensors"
+    model = reader_small()
+    save_weights(start, task="reader", config=model.config, state=model.state_dict(), notes={})
+    options = ["reader", f"--data={data}", f"--run={tmp_path / 'run'}", "--variant=small",
+               "--threads=1", "--workers=0"]
+    assert main([*options, "--polish"]) == ExitCode.USAGE
+    assert "--start" in capsys.readouterr().err
+    assert main([*options, "--polish", f"--start={start}"]) == 0
+    (polished, _, loop, *_), = calls
+    assert polished.config == dataclasses.replace(model.config, dropout=0.05)
+    assert loop.lr < reader.edge_recipe().loop.lr
 
 
 def test_the_hash_tells_annotations_and_names(tmp_path) -> None:

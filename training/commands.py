@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alpr_edge.errors import UsageError
+
 if TYPE_CHECKING:
     from training.loop import LoopConfig
     from training.options import RunOptions
@@ -78,7 +80,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
 
 
-def add_fast(command: argparse.ArgumentParser) -> None:
+def add_fast(command: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup) -> None:
     """For trying an idea."""
     command.add_argument("--fast", action="store_true", help="a part of the data, 10 minutes")
 
@@ -114,7 +116,12 @@ def add_missed(command: argparse.ArgumentParser) -> None:
 def add_reader(command: argparse.ArgumentParser) -> None:
     """Options of ``reader``."""
     add_run(command)
-    add_fast(command)
+    recipes = command.add_mutually_exclusive_group()
+    add_fast(recipes)
+    recipes.add_argument(
+        "--polish", action="store_true",
+        help="with --start: a trained reader goes on at a low rate, with little dropout",
+    )
     command.add_argument("--encoder", type=Path, help="weights of a pretrain run")
     command.add_argument("--freeze-encoder", action="store_true", help="only the rest learns")
     add_texts(command)
@@ -122,14 +129,16 @@ def add_reader(command: argparse.ArgumentParser) -> None:
 
 def train_reader(options: argparse.Namespace) -> None:
     """Train the reader."""
-    from training.reader.train import edge_recipe, fast_recipe, run
+    from training.reader.train import edge_recipe, fast_recipe, polish_recipe, run
     from training.selection import Selection
 
     selection = Selection(
         pseudo=options.pseudo, frame_texts=options.frame_texts, corrections=options.corrections,
         leave_out=tuple(options.leave_out),
     )
-    named = fast_recipe if options.fast else edge_recipe
+    if options.polish and not options.start:
+        raise UsageError("--polish goes on with a trained reader; add --start WEIGHTS")
+    named = fast_recipe if options.fast else polish_recipe if options.polish else edge_recipe
     recipe = named(
         options.minutes, encoder=options.encoder, freeze_encoder=options.freeze_encoder,
         selection=selection,

@@ -39,9 +39,9 @@ from training.render.scene import render_scene
 from training.render.street import drawn_background
 
 SET, SPLIT = "rendered", Split.VAL
-SEED = 40939
+SEED = 51817
 """Of the reported set: not to be looked at. (20261 was looked at while the set was made, 77003
-when its wrong reads were.)"""
+when its wrong reads were; by the figures of 40939 a round's styles were chosen.)"""
 _CROPS, _FRAMES, _STREETS = 1000, 1001, 1002
 """Second part of the seeds; :func:`rendered_eval` has the numbers of the styles."""
 _STREET_COUNT, _PHOTO_COUNT = 8, 48

@@ -24,9 +24,8 @@ LARGER = (0.03, 0.06)
 LEAN = 0.3
 """By how much of the plate's height its upper edge is moved to the left against the lower one, and
 to the right."""
-SHARPER = 2.0, 2.0
-"""How many times its difference to a blurred copy is added to a plate, and the blur's standard
-deviation in pixels of a rectified one (unsharp masking)."""
+AMOUNT, SIGMA = 2.0, 2.0
+"""By how much, and over how many pixels, a rectified plate is made sharper (:func:`sharper`)."""
 _ALONG = np.array([[-1], [1], [1], [-1]], np.float64)
 _DOWN = np.array([[-1], [-1], [1], [1]], np.float64)
 
@@ -71,13 +70,11 @@ def outlines(corners: Quad) -> list[Quad]:
     return [as_quad(quad + moved) for moved in (grown, -grown, leaning, -leaning)]
 
 
-def sharper(plate: Image) -> Image:
-    """The plate with what blur took from its edges made up for, as far as that can be."""
-    amount, sigma = SHARPER
-    return np.asarray(
-        cv2.addWeighted(plate, 1 + amount, cv2.GaussianBlur(plate, (0, 0), sigma), -amount, 0),
-        np.uint8,
-    )
+def sharper(image: Image, amount: float = AMOUNT, sigma: float = SIGMA) -> Image:
+    """Unsharp masking: the picture (H, W, 3) uint8 and ``amount`` times its difference to a copy
+    blurred with the standard deviation ``sigma`` in pixels."""
+    blurred = cv2.GaussianBlur(image, (0, 0), sigma)
+    return np.asarray(cv2.addWeighted(image, 1 + amount, blurred, -amount, 0), np.uint8)
 
 
 def settled(

@@ -52,11 +52,12 @@ def apart(image: Image, corners: Quad, plate: Image, gap: float) -> list[Image]:
     """The upper and the lower row of the plate inside ``corners``, each upright and without what is
     empty beside a short text: two pictures (48, 192, 3) uint8. ``plate``: the same plate, rectified
     (48, 192, 3). ``gap``: where the rows meet, in shares of the height (:func:`row_gap`)."""
-    return [rectify(image, row) for row in outlines(corners, plate, gap)]
+    return [rectify(image, row) for row in row_corners(corners, plate, gap)]
 
 
-def outlines(corners: Quad, plate: Image, gap: float) -> list[Quad]:
-    """The corners of the pictures of :func:`apart`."""
+def row_corners(corners: Quad, plate: Image, gap: float) -> list[Quad]:
+    """Where :func:`apart` cuts its two pictures: the upper and the lower row's corners, in the
+    pixels of the plate's own ``corners``."""
     rows = []
     for top, bottom in ((0.0, gap + OVERLAP), (gap - OVERLAP, 1.0)):
         row = _part(corners, 0.0, top, 1.0, bottom)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from alpr_edge.rereading import sharper
 from alpr_edge.types import Image
 
 Augmentation = Callable[[Image, np.random.Generator, float], Image]
@@ -77,11 +78,10 @@ def low_resolution(image: Image, rng: np.random.Generator, strength: float) -> I
 
 
 def sharpen(image: Image, rng: np.random.Generator, strength: float) -> Image:
-    """What many cameras do, and the second look at an uncertain plate (:mod:`alpr_edge.rereading`):
-    unsharp masking, with light and dark seams along the edges."""
+    """As many cameras do, and the second look at an uncertain plate: light and dark seams along
+    the edges."""
     sigma = rng.uniform(0.7, 2.5) * image.shape[0] / 48
-    amount = rng.uniform(0.3, 0.3 + 2.2 * strength)
-    return cv2.addWeighted(image, 1 + amount, cv2.GaussianBlur(image, (0, 0), sigma), -amount, 0)
+    return sharper(image, rng.uniform(0.3, 0.3 + 2.2 * strength), sigma)
 
 
 def jpeg(image: Image, rng: np.random.Generator, strength: float) -> Image:

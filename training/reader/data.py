@@ -27,7 +27,7 @@ from alpr_edge.geometry import (
     quad_box,
     rectify,
 )
-from alpr_edge.rows import outlines, row_gap
+from alpr_edge.rows import row_corners, row_gap
 from alpr_edge.types import Floats, Image, Quad
 from training.augment import PLATE_RECIPE, augment
 from training.frame_texts import listed_plates
@@ -249,7 +249,7 @@ def augmented(
     plate = rectify(image, outline)
     if row is not None:
         gap = row_gap(plate) + rng.normal(0, _GAP * config.strength)
-        outline = outlines(outline, plate, gap)[row]
+        outline = row_corners(outline, plate, gap)[row]
         plate = rectify(image, outline)
     truth = rectify(image if unworn is None else unworn, outline)
     places = None if glyphs is None else shares(glyphs, outline)

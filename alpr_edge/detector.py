@@ -28,6 +28,9 @@ TOUCHING = 0.05
 """Overlap from which a plate of the first look is part of a larger one."""
 SURER = 0.1
 """By so much its confidence may be greater; from there the larger one is what is no plate."""
+ON_ITS_SIDE = 0.7
+"""Least confidence of a plate of a picture that lies on its side: what is none looks the more like
+one, turned."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +67,11 @@ class StagedDetector(abc.ABC):
         """What is left of the detections in the picture after another look at each, most confident
         first: here all of them, without one."""
         return list(detections)
+
+    def look_turned(self, image: Image) -> list[Detection]:
+        """The plates of a picture in which none was found, should it lie on its side, most
+        confident first; their corners begin at the upper left of the text. Here none."""
+        return []
 
     def predict(self, image: Image) -> list[Detection]:
         """Find the plates of one BGR uint8 (H, W, 3) picture, most confident first."""
@@ -175,6 +183,20 @@ class PlateDetector(StagedDetector):
         height, width = image.shape[:2]
         return closer.settled(found, width, height, min_score=self.min_score, iou=self._iou)
 
+    def look_turned(self, image: Image) -> list[Detection]:
+        """The plates of the picture turned by a right angle, to the left or to the right, whichever
+        shows the surest one; only those of at least :data:`ON_ITS_SIDE`.
+
+        Raises:
+            ModelError: the network's outputs hold something that is no finite number.
+        """
+        sides = []
+        for turns in (1, 3):
+            found = self.predict(geometry.turned(image, turns))
+            sure = [one for one in found if one.confidence >= ON_ITS_SIDE]
+            sides.append([_turned_back(one, turns, image) for one in sure])
+        return max(sides, key=lambda side: max((one.confidence for one in side), default=0.0))
+
     def _detections(
         self, outputs: dict[str, NDArray[np.float32]], framed: Framed, least: float
     ) -> list[Detection]:
@@ -203,6 +225,19 @@ class PlateDetector(StagedDetector):
         if not (np.isfinite(boxes).all() and np.isfinite(corners).all()):
             raise ModelError(f"{engine.folder}: boxes are not finite; get the model anew")
         return boxes, corners, scores
+
+
+def _turned_back(detection: Detection, turns: int, image: Image) -> Detection:
+    """What was found in ``geometry.turned(image, turns)``, in the pixels of ``image``."""
+    height, width = image.shape[:2]
+    box, corners = (
+        geometry.turned_back(np.asarray(points, np.float32), turns, height, width)
+        for points in (geometry.box_quad(detection.box), detection.corners)
+    )
+    return Detection(
+        box=geometry.quad_box(box), corners=geometry.as_quad(corners),
+        confidence=detection.confidence,
+    )
 
 
 def _width(detection: Detection) -> float:

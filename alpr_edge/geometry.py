@@ -143,6 +143,19 @@ def _seen(offset: float, side: int, scale: float, limit: int) -> tuple[int, int]
     return first, end
 
 
+def turned(image: Image, turns: int) -> Image:
+    """The picture (H, W, 3) turned to the left by so many right angles, 1 to 3."""
+    codes = cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE
+    return np.asarray(cv2.rotate(image, codes[turns - 1]), np.uint8)
+
+
+def turned_back(points: NDArray[np.floating], turns: int, height: int, width: int) -> Floats:
+    """Pixels (..., 2) of ``turned(image, turns)`` as pixels of the image of (height, width)."""
+    x, y = points[..., 0], points[..., 1]
+    seen = ((width - y, x), (width - x, height - y), (y, height - x))[turns - 1]
+    return np.stack(seen, axis=-1).astype(np.float32)
+
+
 def perspective(
     source: NDArray[np.floating] | Quad, target: NDArray[np.floating] | Quad
 ) -> NDArray[np.float64]:

@@ -66,6 +66,9 @@ class ALPR:
         reread: plates whose text is uncertain are read again, with other outlines and sharper.
             Without it only plates of two rows are, each row alone (:mod:`alpr_edge.rereading`).
             Neither by a reader of your own.
+        turned: a picture in which no plate is found is looked at twice more, turned to the left and
+            to the right, as photos lie that have lost the note how they were taken. Frames of a
+            camera, most of which may show no plate, take a third of the time without it.
 
     Without ``models``, ``threads`` and ``precision`` it follows what ``alpr-edge tune`` stored on
     this device (:mod:`alpr_edge.tuning`); where that no longer fits, it warns ``StaleTuning`` and
@@ -91,6 +94,7 @@ class ALPR:
         min_detection: float | None = None,
         cut_outs: bool = False,
         reread: bool = True,
+        turned: bool = True,
     ) -> None:
         for name, value in (("min_confidence", min_confidence), ("min_detection", min_detection)):
             if value is not None and not 0 <= value <= 1:
@@ -106,6 +110,7 @@ class ALPR:
         self.min_detection = min_detection or 0.0
         self.cut_outs = cut_outs
         self.reread = reread
+        self.turned = turned
         self._stage()
 
     def _stage(self) -> None:
@@ -152,6 +157,8 @@ class ALPR:
         detections = self._detect.postprocess(outputs, framed)
         watch.lap(Stage.POSTPROCESS)
         detections = self._detect.look_closer(detections, image)
+        if self.turned and not detections and not self.cut_outs:
+            detections = self._detect.look_turned(image)
         detections = [d for d in detections if d.confidence >= self.min_detection]
         if self.cut_outs:
             detections = [*WholePicture().predict(image), *detections]

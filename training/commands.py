@@ -109,7 +109,16 @@ def add_missed(command: argparse.ArgumentParser) -> None:
     """The list that changes what a detector learns from."""
     command.add_argument(
         "--missed", type=Path,
-        help="detector: plates nobody annotated, by the command missed: ignored",
+        help="plates nobody annotated, by the command missed: ignored",
+    )
+
+
+def add_places(command: argparse.ArgumentParser) -> None:
+    """The list of what is no plate."""
+    command.add_argument(
+        "--places", type=Path, metavar="FILE",
+        help="what the detector took for plates and is none, but for --missed: a list of the "
+        "command missed down to a low score",
     )
 
 
@@ -125,6 +134,8 @@ def add_reader(command: argparse.ArgumentParser) -> None:
     command.add_argument("--encoder", type=Path, help="weights of a pretrain run")
     command.add_argument("--freeze-encoder", action="store_true", help="only the rest learns")
     add_texts(command)
+    add_places(command)
+    add_missed(command)
 
 
 def train_reader(options: argparse.Namespace) -> None:
@@ -134,7 +145,7 @@ def train_reader(options: argparse.Namespace) -> None:
 
     selection = Selection(
         pseudo=options.pseudo, frame_texts=options.frame_texts, corrections=options.corrections,
-        leave_out=tuple(options.leave_out),
+        leave_out=tuple(options.leave_out), missed=options.missed, places=options.places,
     )
     if options.polish and not options.start:
         raise UsageError("--polish goes on with a trained reader; add --start WEIGHTS")
@@ -182,8 +193,7 @@ def add_closer(command: argparse.ArgumentParser) -> None:
     command.add_argument("--detector", type=Path, required=True, metavar="DIR",
                          help="model folder of the detector whose finds are looked at")
     add_loop(command)
-    command.add_argument("--places", type=Path, metavar="FILE",
-                         help="what the detector took for plates: a list of training missed")
+    add_places(command)
     add_missed(command)
     add_options(command)
 

@@ -46,7 +46,10 @@ class Selection:
     """So many labelled pictures of each set only; its pseudo-labels are a set of their own. Of a
     detector so many frames."""
     missed: Path | None = None
-    """A detector's: plates that nobody annotated (:mod:`training.missed`), to be ignored."""
+    """Plates that nobody annotated (:mod:`training.missed`), to be ignored by a detector, and
+    among ``places``."""
+    places: Path | None = None
+    """A reader's: what a detector takes for plates and is none (:mod:`training.reader.nothing`)."""
 
 
 EVERYTHING = Selection()
@@ -98,6 +101,7 @@ def select(data: Path, selection: Selection) -> Selected:
             "pseudo": selection.pseudo is not None, "frame_texts": told,
             "labels_dropped": dropped, "labels_corrected": changed,
             "left_out": list(selection.leave_out), "limit": selection.limit,
+            "places": selection.places is not None,
         },
     )
 

@@ -136,6 +136,14 @@ def load_plates(
     read are dropped then, else they are an error when drawn.
     """
     stored, dropped = stored_plates(samples, split, untexted)
+    items, unreadable = held(stored, memory)
+    return items, dropped + unreadable
+
+
+def held(stored: Sequence[StoredPlate], memory: int) -> tuple[list[Plate], Counter[str]]:
+    """Plates in the order of their pictures, decoded if together they have at most ``memory``
+    bytes, and how many were in pictures that cannot be read."""
+    dropped: Counter[str] = Counter()
     if sum(plate.byte_count for plate in stored) > memory:
         return list(stored), dropped
     items: list[Plate] = []

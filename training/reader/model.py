@@ -302,13 +302,15 @@ def slots_loss(logits: Tensor, text: Tensor) -> Tensor:
 
 
 def ctc_loss(logits: Tensor, text: Tensor) -> Tensor:
-    """CTC of token logits (N, L, C) against padded texts (N, T), a mean per character."""
+    """CTC of token logits (N, L, C) against padded texts (N, T), a mean per character; no text
+    counts as a full one."""
     lengths = (text != PAD).sum(dim=1)
     steps = torch.full_like(lengths, logits.shape[1])
-    return functional.ctc_loss(
+    losses = functional.ctc_loss(
         logits.log_softmax(dim=-1).transpose(0, 1), text, steps, lengths,
-        blank=PAD, zero_infinity=True,
+        blank=PAD, reduction="none", zero_infinity=True,
     )
+    return (losses / torch.where(lengths > 0, lengths, text.shape[1])).mean()
 
 
 def rows_loss(logits: Tensor, rows: Tensor) -> Tensor:

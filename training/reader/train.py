@@ -27,6 +27,7 @@ from training.reader.data import (
     plain,
 )
 from training.reader.model import VARIANTS, Reader, ReaderConfig
+from training.reader.nothing import without_text
 from training.reader.pretrain import freeze_encoder, load_encoder
 from training.reader.uppers import with_uppers
 from training.render import RenderMaterial
@@ -161,8 +162,13 @@ def run(
     items, dropped = load_plates(selected.samples, Split.TRAIN, memory=recipe.data.memory)
     if start is not None:
         items = with_uppers(model, items)
+    asked = recipe.selection
+    if asked.places is not None:
+        items += without_text(
+            data, asked.places, asked.missed, recipe.loop.seed, recipe.data.memory
+        )
     dev = evaluation_plates(
-        data, Split.DEV, recipe.selection.corrections, recipe.selection.frame_texts
+        data, Split.DEV, asked.corrections, asked.frame_texts
     )
     seed = recipe.loop.seed + (resumed_step(run_dir) if options.resume else 0)
     stream = PlateStream(items, RenderMaterial.load(data), recipe.data, seed)

@@ -62,10 +62,13 @@ _VANITY = (
 )
 """Texts that a driver chose."""
 _UK_ONE_ROW = (
-    "aann aaa,aann aaa,aann aaa,lnnn aaa,aaa nnnl,aaa nnl,aaa n,aa nnnn,l nnn,ln aaa,lnn aaa"
+    "aann aaa,aann aaa,aann aaa,aann aaa,lpnn aaa,lpn aaa,lp aaa,aaa pnnl,aaa pnl,aaa p,aa pnnn,"
+    "l pnn,aaZ pnnn,aIl pnnn"
 )
-_UK_TWO_ROWS = "aann|aaa,aann|aaa,lnnn|aaa,aaa|nnnl"
-"""The single letter that told the year (until 2001) was never I or O."""
+_UK_TWO_ROWS = "aann|aaa,aann|aaa,lpnn|aaa,aaa|pnnl"
+_UK_NEVER = "IQ"
+"""Letters of Northern Ireland only, whose are the last two layouts of one row, or of very few cars.
+That, and that no number but the year since 2001 begins with 0, tells an O from a 0."""
 _RED: Colour = (45, 40, 185)
 
 
@@ -187,7 +190,8 @@ def _uk(
     ink = vary(rng, BLACK)
     width, height = size
     canvas = Canvas(width, height, scale, base)
-    text, font, left = one_of(rng, options, "Q"), material.font(rng, False, everyday=0.05), 12.0
+    text, left = one_of(rng, options, _UK_NEVER), 12.0
+    font = material.font(rng, False, everyday=0.05)
     if rng.random() < 0.35:
         band = 42.0
         blue_band(canvas, rng, font, "GB" if rng.random() < 0.6 else "UK", 0, band, height)

@@ -34,10 +34,10 @@ def _parts(rng: np.random.Generator) -> list[str]:
     if rng.random() < 0.03:
         return [from_pattern(rng, part) for part in ("2n", "BH", "nnnn", "ll")]
     state = STATES[rng.integers(len(STATES))]
-    patterns = ("nn ll", "nn ll", "nn ll", "nn l", "n l", "n ll", "n lll", "nn ")
+    patterns = ("nn ll", "nn ll", "nn ll", "nn l", "p l", "p ll", "p lll", "nn ")
     district, series = patterns[rng.choice(8, p=(0.2, 0.2, 0.2, 0.14, 0.06, 0.09, 0.09, 0.02))
                                 ].split(" ")
-    number = ("nnnn", "nnn", "nn", "n")[rng.choice(4, p=(0.88, 0.07, 0.03, 0.02))]
+    number = ("nnnn", "pnn", "pn", "p")[rng.choice(4, p=(0.88, 0.07, 0.03, 0.02))]
     return [state] + [from_pattern(rng, part) for part in (district, series, number) if part]
 
 

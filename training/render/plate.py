@@ -46,7 +46,7 @@ CHINESE_STYLES: dict[str, tuple[Draw, float]] = {
     "cn_yellow_two": (chinese.yellow_two_rows, 5),
     "cn_trailer": (chinese.trailer, 2),
     "cn_learner": (chinese.learner, 1.5),
-    "cn_motorcycle": (chinese.motorcycle, 2.5),
+    "cn_motorcycle": (chinese.motorcycle, 5),
     "cn_green_small": (chinese.green_small, 6),
     "cn_green_large": (chinese.green_large, 3),
     "cn_police": (chinese.police, 1.5),
@@ -54,9 +54,9 @@ CHINESE_STYLES: dict[str, tuple[Draw, float]] = {
     "cn_army": (chinese.army, 1),
     "cn_army_two": (chinese.army_two_rows, 1),
     "cn_armed": (chinese.armed_police, 3),
-    "cn_armed_two": (chinese.armed_police_two_rows, 2.5),
+    "cn_armed_two": (chinese.armed_police_two_rows, 4),
     "cn_black": (chinese.black, 2),
-    "cn_black_two": (chinese.black_two_rows, 1.5),
+    "cn_black_two": (chinese.black_two_rows, 3),
 }
 LATIN_STYLES: dict[str, tuple[Draw, float]] = {
     "eu": (europe.europe, 10),
@@ -68,16 +68,16 @@ LATIN_STYLES: dict[str, tuple[Draw, float]] = {
     "br_two": (america.brazil_two_rows, 1.5),
     "mercosur": (america.mercosur, 3.5),
     "mercosur_two": (america.mercosur_two_rows, 3),
-    "in": (india.india, 10),
-    "in_two": (india.india_two_rows, 16),
+    "in": (india.india, 13),
+    "in_two": (india.india_two_rows, 19),
     "vn": (asia.vietnam, 3),
     "vn_two": (asia.vietnam_two_rows, 5),
     "tn": (asia.tunisia, 2.5),
-    "id": (asia.indonesia, 9),
+    "id": (asia.indonesia, 12),
     "world": (world.world, 9),
-    "world_two": (world.world_two_rows, 12),
+    "world_two": (world.world_two_rows, 14),
     "abroad": (abroad.abroad, 10),
-    "abroad_two": (abroad.abroad_two_rows, 7),
+    "abroad_two": (abroad.abroad_two_rows, 11),
 }
 STYLES: dict[str, tuple[Draw, float]] = CHINESE_STYLES | LATIN_STYLES
 """Drawing function and sampling weight by name: most often what is read worst, on a rendered set

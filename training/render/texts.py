@@ -1,8 +1,8 @@
 """Random plate texts by pattern, and the texts of Chinese plates.
 
-A pattern's small letters stand for random characters: ``a`` a letter, ``n`` a digit, ``c`` a
-consonant, ``l`` any letter but I and O, which nobody could tell from 1 and 0 where no format says
-which it is, and which many issuers leave out; ``x`` a digit or such a letter.
+A pattern's small letters stand for random characters: ``a`` a letter, ``n`` a digit, ``p`` one
+but 0, ``c`` a consonant, ``l`` any letter but I and O, which nobody could tell from 1 and 0 where
+no format says which it is, and which many issuers leave out; ``x`` a digit or such a letter.
 Everything else is itself; space ``-`` ``.`` ``*`` (a seal) are separators and ``|`` begins the
 second row.
 """
@@ -18,7 +18,7 @@ STUTTER = 0.12
 SEPARATORS = " -.*|"
 CN_LETTERS = "".join(c for c in LATIN if c not in "IO")
 _CONSONANTS = "".join(c for c in LATIN if c not in "AEIOU")
-_CLASSES = {"a": LATIN, "n": DIGITS, "c": _CONSONANTS, "l": CN_LETTERS,
+_CLASSES = {"a": LATIN, "n": DIGITS, "p": DIGITS[1:], "c": _CONSONANTS, "l": CN_LETTERS,
             "x": DIGITS + CN_LETTERS}
 
 

@@ -223,7 +223,7 @@ def rectify_all(image: Image, outlines: Sequence[Quad]) -> NDArray[np.uint8]:
 def as_plates(
     detections: Sequence[Detection], readings: Sequence[Reading], crops: NDArray[np.uint8]
 ) -> list[Plate]:
-    """Detections and what was read on them, joined.
+    """Detections and what was read on them, joined; where nothing was, the confidence is 0.
 
     Raises:
         UsageError: there is not one reading a detection.
@@ -240,7 +240,7 @@ def _plate(detection: Detection, reading: Reading, crop: Image) -> Plate:
     region = alphabet.region_of(reading.text)
     return Plate(
         text=reading.text,
-        confidence=reading.confidence,
+        confidence=reading.confidence if reading.text else 0.0,
         char_confidences=reading.char_confidences,
         rows=reading.rows,
         region=region,

@@ -48,7 +48,10 @@ class Reading:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Plate:
-    """One plate found and read. ``region`` and ``kind`` are None where nothing proves them."""
+    """One plate found and read. ``region`` and ``kind`` are None where nothing proves them.
+
+    What the reader takes for no plate has an empty ``text`` and a ``confidence`` of 0.
+    """
 
     text: str
     confidence: float

@@ -252,6 +252,17 @@ def test_no_plate_reads_nothing(frame):
     assert ALPR(detector=fixed, reader=fixed).predict(frame) == [] and not fixed.batches
 
 
+def test_what_has_no_text_is_no_plate_to_be_sure_of(frame):
+    fixed = Fixed(2)
+    empty = Reading(text="", confidence=0.98, char_confidences=(), rows=None)
+    fixed_reader = Fixed(0)
+    fixed_reader.predict = lambda plates: [*Fixed(0).predict(plates[:1]), empty]
+    assert [p.text for p in ALPR(detector=fixed, reader=fixed_reader, min_confidence=0.1).predict(
+        frame)] == ["AB1"]
+    everything = ALPR(detector=fixed, reader=fixed_reader).predict(frame)
+    assert [(plate.text, plate.confidence) for plate in everything] == [("AB1", 0.5), ("", 0.0)]
+
+
 def test_shipped_reader_answers_an_empty_batch(tiny_models):
     reader = PlateReader(tiny_models / "reader")
     assert reader.predict(np.empty((0, PLATE_HEIGHT, PLATE_WIDTH, 3), np.uint8)) == []

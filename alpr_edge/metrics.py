@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge.data.sample import PlateTruth, Sample, policy
 from alpr_edge.decode import box_iou
-from alpr_edge.types import Detection, Plate, Quad
+from alpr_edge.types import Box, Detection, Plate, Quad
 
 FALSE_PER_PICTURE = 0.1
 """False detections that may go to the reader, on average: below 1 ms a picture."""
+FALSE_BEYOND_LIST = 0.05
+"""The same, where a list tells which of them are plates that nobody annotated."""
+LISTED = 0.3
+"""A detection that overlaps one of such a list by this IoU is of it."""
 SCORES = tuple(round(0.2 + 0.02 * step, 2) for step in range(31))
 """Score thresholds to choose from."""
 IOU_FOUND, IOU_TIGHT = 0.5, 0.7
@@ -249,15 +254,34 @@ def at_least(frame: FrameResult, score: float) -> FrameResult:
     return FrameResult(sample=frame.sample, detections=kept)
 
 
-def sure_threshold(frames: Sequence[FrameResult]) -> float:
-    """The lowest of :data:`SCORES` that leaves at most :data:`FALSE_PER_PICTURE` false detections a
-    completely annotated frame; the highest where none does or no frame is complete.
+def less_listed(
+    frames: Sequence[FrameResult], unannotated: Mapping[Path, Sequence[Box]]
+) -> list[FrameResult]:
+    """The frames less the detections of plates that the annotations leave out: boxes by the frame's
+    path (:func:`alpr_edge.data.unannotated.read_unannotated`)."""
+    kept = []
+    for frame in frames:
+        listed = np.array(unannotated.get(frame.sample.path, ()), np.float64).reshape(-1, 4)
+        right = match_frame(frame, IOU_FOUND) >= 0
+        detections = [
+            detection for detection, is_right in zip(frame.detections, right, strict=True)
+            if is_right or not (box_iou(np.array([detection.box]), listed) > LISTED).any()
+        ]
+        kept.append(FrameResult(sample=frame.sample, detections=detections))
+    return kept
+
+
+def sure_threshold(
+    frames: Sequence[FrameResult], false_per_picture: float = FALSE_PER_PICTURE
+) -> float:
+    """The lowest of :data:`SCORES` that leaves at most so many false detections a completely
+    annotated frame; the highest where none does or no frame is complete.
 
     A missed plate is lost, a false one costs one reading and then shows by its text's confidence.
     """
     for score in SCORES:
         sure = [at_least(frame, score) for frame in frames]
-        if detection_rates(sure, IOU_FOUND).false_per_picture.value <= FALSE_PER_PICTURE:
+        if detection_rates(sure, IOU_FOUND).false_per_picture.value <= false_per_picture:
             return score
     return SCORES[-1]
 

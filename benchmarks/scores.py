@@ -8,12 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
-
 from alpr_edge import confidence, metrics
 from alpr_edge.data import Sample
 from alpr_edge.data.corrections import corrected
-from alpr_edge.decode import box_iou
 from alpr_edge.metrics import FrameResult, Rate
 from alpr_edge.types import Box, Detection, Plate
 from benchmarks import certainty
@@ -25,8 +22,6 @@ WIDE_PLATE = 40
 ALL, OTHERS, COMPLETE = "all frames", "other complete frames", "complete frames"
 OTHERS_READ = "other frames with texts"
 ONE_ROW, TWO_ROWS = "one row", "two rows"
-LISTED = 0.3
-"""A detection with this IoU is about a plate on the list of those that nobody annotated."""
 Unannotated = Mapping[Path, Sequence[Box]]
 DETECTION_FIGURES = (
     "recall_50", "recall_50_by_width", "precision_50", "average_precision_50",
@@ -67,7 +62,8 @@ def figures(
     results = _results(frames, answers.plates)
     return {
         **_detection_figures(results),
-        "false_beyond_list": _false(_without(results, unannotated)) if unannotated else {},
+        "false_beyond_list":
+            _false(metrics.less_listed(results, unannotated)) if unannotated else {},
         "false_shown_per_picture": _false(_results(frames, answers.shown)),
         **_reading_figures(crops, answers.texts),
         "exact_match_corrected": _corrected(crops, answers.texts, right) if right else {},
@@ -105,21 +101,6 @@ def _results(frames: Sequence[Sample], plates: Sequence[list[Plate]]) -> list[Fr
         FrameResult(sample=sample, detections=[_detection(plate) for plate in found])
         for sample, found in zip(frames, plates, strict=True)
     ]
-
-
-def _without(
-    results: Sequence[FrameResult], unannotated: Unannotated
-) -> list[FrameResult]:
-    """The results less the detections of plates that the annotations leave out."""
-    kept = []
-    for result in results:
-        listed = np.array(unannotated.get(result.sample.path, ()), np.float64).reshape(-1, 4)
-        right = metrics.match_frame(result, metrics.IOU_FOUND) >= 0
-        kept.append(dataclasses.replace(result, detections=[
-            detection for detection, is_right in zip(result.detections, right, strict=True)
-            if is_right or not (box_iou(np.array([detection.box]), listed) > LISTED).any()
-        ]))
-    return kept
 
 
 def _false(results: Sequence[FrameResult]) -> dict[str, Figure]:

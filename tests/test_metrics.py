@@ -1,5 +1,6 @@
 """Every figure against numbers worked out by hand."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -240,4 +241,20 @@ def test_the_sure_threshold_by_hand():
     frames = [seen(0.61, 0.45), *(seen() for _ in range(9))]
     assert metrics.sure_threshold(frames) == 0.46
     assert metrics.sure_threshold([seen(0.95)]) == metrics.SCORES[-1]
+    assert metrics.sure_threshold(frames, 0.05) == 0.62
     assert [d.confidence for d in metrics.at_least(frames[0], 0.5).detections] == [0.61]
+
+
+def test_what_nobody_annotated_is_not_false():
+    first, second = Path("a.png"), Path("b.png")
+
+    def frame(path, *boxes):
+        return FrameResult(
+            sample=dataclasses.replace(sample(UNIT), path=path),
+            detections=[detection(box) for box in boxes],
+        )
+
+    away = (5.0, 5.0, 7.0, 6.0)
+    frames = [frame(first, UNIT, away), frame(second, away)]
+    kept = metrics.less_listed(frames, {first: [(5.0, 5.0, 7.0, 7.0), UNIT]})
+    assert [[d.box for d in one.detections] for one in kept] == [[UNIT], [away]]

@@ -341,6 +341,8 @@ def add_publish(command: argparse.ArgumentParser) -> None:
     command.add_argument("--to", type=Path, required=True, help=".safetensors to write")
     command.add_argument("--detector", type=Path, metavar="DIR",
                          help="of a closer look: model folder of the detector it belongs to")
+    command.add_argument("--unannotated", type=Path, metavar="FILE",
+                         help="of a closer look: plates of dev that nobody annotated (missed)")
     add_corrections(command)
 
 
@@ -350,7 +352,7 @@ def publish(options: argparse.Namespace) -> None:
 
     print(publish(
         options.run, options.to, options.data, options.detector, options.corrections,
-        options.frame_texts,
+        options.frame_texts, options.unannotated,
     ))
 
 

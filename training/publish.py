@@ -18,12 +18,13 @@ from alpr_edge.alphabet import encode
 from alpr_edge.data import read
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import OutputError, UsageError
-from alpr_edge.metrics import sure_threshold
+from alpr_edge.metrics import FALSE_BEYOND_LIST, less_listed, sure_threshold
 from training.checkpoint import BEST, load_weights, save_weights
 from training.detector import close_ups
 from training.detector.closer import CLOSER
 from training.detector.evaluate import frames_of, results
 from training.detector.model import Detector
+from training.missed import read_missed
 from training.networks import build
 from training.reader.answers import outputs_of, reread
 from training.reader.data import Plate, evaluation_plates, plain
@@ -39,10 +40,12 @@ LOST = 0.01
 def publish(
     run_dir: Path, target: Path, data: Path, detector: Path | None = None,
     corrections: Path | None = None, frame_texts: Path | None = None,
+    unannotated: Path | None = None,
 ) -> dict[str, Any]:
     """Write ``run_dir``'s best weights to ``target`` with the facts fitted on dev; those of a
-    closer look on what ``detector``, a model folder, finds there, those of a reader by the right
-    labels of ``corrections`` and by ``frame_texts`` besides.
+    closer look on what ``detector``, a model folder, finds there, less the plates of
+    ``unannotated`` that nobody annotated, those of a reader by the right labels of ``corrections``
+    and by ``frame_texts`` besides.
 
     Returns those facts.
 
@@ -54,7 +57,7 @@ def publish(
     network = build(weights)
     if isinstance(network, Detector):
         facts: dict[str, Any] = {"score_threshold": (
-            closer_threshold(network, data, detector)
+            closer_threshold(network, data, detector, unannotated)
             if weights.notes.get("variant") == CLOSER else choose_threshold(network, data)
         )}
     else:
@@ -104,13 +107,21 @@ def choose_threshold(model: nn.Module, data: Path) -> float:
     return sure_threshold(results(model, frames_of(data, Split.DEV)))
 
 
-def closer_threshold(model: nn.Module, data: Path, detector: Path | None) -> float:
-    """The same after the closer look at what the detector finds.
+def closer_threshold(
+    model: nn.Module, data: Path, detector: Path | None, unannotated: Path | None = None
+) -> float:
+    """The same after the closer look at what the detector finds; with a list of plates that nobody
+    annotated by :data:`alpr_edge.metrics.FALSE_BEYOND_LIST`.
 
     Raises:
-        UsageError: there is no detector. ModelError: it is not intact.
+        UsageError: there is no detector. ModelError: it is not intact. DataError: see
+            :func:`alpr_edge.data.unannotated.read_unannotated`.
     """
     if detector is None:
         raise UsageError("a closer look is judged by what a detector finds; add --detector DIR")
+    listed = read_missed(data, unannotated)
     dev = close_ups.candidates_of(close_ups.finder(detector), frames_of(data, Split.DEV))
-    return sure_threshold(close_ups.results(model, dev))
+    found = close_ups.results(model, dev)
+    if unannotated is None:
+        return sure_threshold(found)
+    return sure_threshold(less_listed(found, listed), FALSE_BEYOND_LIST)

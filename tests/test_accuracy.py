@@ -163,13 +163,13 @@ def test_average_precision_over_overlaps_on_tight_sets(data, good):
 def test_confidence_and_confusions(data, good, poor):
     report = accuracy.run(data, "val", {"good": good, "poor": poor})
     assert list(report["confidence"]) == ["us", "vn", "one row", "two rows", "all crops"]
-    entry, worse = report["confidence"]["all crops"]["models"]  # every reading has confidence 1
-    assert entry["n"] == 3 and entry["auc"] == 0.5
+    entry, worse = report["confidence"]["all crops"]["models"]  # confidence 1, the empty reading's 0
+    assert entry["n"] == 3 and entry["auc"] == 0.75
     assert (entry["false_reads"]["k"], entry["false_reads"]["n"]) == (2, 3)
     assert (entry["false_rejects"]["k"], worse["false_rejects"]["k"]) == (2, 3)
-    assert entry["calibration_error"] == pytest.approx(2 / 3)
+    assert entry["calibration_error"] == pytest.approx(1 / 3)
     assert entry["thresholds"][0] == {"false_reads_at_most": 0.001, "threshold": None}
-    assert entry["curve"]["threshold"] == [1.0] and worse["auc"] is None
+    assert entry["curve"]["threshold"] == [1.0, 0.0] and worse["auc"] is None
     assert entry["reliability"][-1]["right"]["n"] == 3
     assert "curve" not in report["confidence"]["us"]["models"][0]
     confused = report["confusion"][0]

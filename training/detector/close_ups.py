@@ -40,9 +40,7 @@ def finder(folder: Path, threads: int | None = None) -> PlateDetector:
     Raises:
         ModelError: there is no intact detector.
     """
-    return PlateDetector(
-        folder, min_score=closer.CANDIDATE, second_look=False, threads=threads
-    )
+    return PlateDetector(folder, min_score=closer.CANDIDATE, threads=threads)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,11 +54,13 @@ class Candidates:
 
 
 def candidates_of(detector: PlateDetector, frames: Sequence[Sample]) -> list[Candidates]:
-    """The detector's finds in every frame."""
+    """The detector's finds in every frame, those of its second look at close-ups too, before any
+    closer look of its own."""
     found = []
     for sample in track(frames, "detecting", console=Console(stderr=True)):
         image = read_frame(sample)
-        detections = tuple(detector.predict(image))
+        framed = detector.letterbox(image)
+        detections = tuple(detector.postprocess(detector.infer(framed), framed))
         looks = [geometry.close_up(image, one.box, HEIGHT, WIDTH) for one in detections]
         found.append(Candidates(
             sample=sample, detections=detections,

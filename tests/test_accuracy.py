@@ -170,7 +170,7 @@ def test_confidence_and_confusions(data, good, poor):
     assert entry["calibration_error"] == pytest.approx(1 / 3)
     assert entry["thresholds"][0] == {"false_reads_at_most": 0.001, "threshold": None}
     assert entry["curve"]["threshold"] == [1.0, 0.0] and worse["auc"] is None
-    assert entry["reliability"][-1]["right"]["n"] == 3
+    assert entry["reliability"][-1]["right"]["n"] == 2
     assert "curve" not in report["confidence"]["us"]["models"][0]
     confused = report["confusion"][0]
     assert {"truth": "9", "read": "0", "count": 1} in confused

@@ -28,6 +28,8 @@ TOUCHING = 0.05
 """Overlap from which a plate of the first look is part of a larger one."""
 SURER = 0.1
 """By so much its confidence may be greater; from there the larger one is what is no plate."""
+DOUBTFUL = 0.1
+"""By so much less sure than the closer look's threshold may be what counts if it has a text."""
 ON_ITS_SIDE = 0.7
 """Least confidence of a plate of a picture that lies on its side: what is none looks the more like
 one, turned."""
@@ -49,6 +51,9 @@ class StagedDetector(abc.ABC):
     Derive from it and a detector of your own is timed like the shipped one. A class that overrides
     ``predict`` is run by that alone, and all its time counts as ``detect``.
     """
+
+    sure: float = 0.0
+    """What is found less confidently is a plate only if the shipped reader reads a text on it."""
 
     @abc.abstractmethod
     def letterbox(self, image: Image) -> Any:
@@ -88,7 +93,8 @@ class PlateDetector(StagedDetector):
         threads: CPU threads of one inference; None leaves it to OpenVINO.
         load: makes the engine from folder and threads; another one than OpenVINO's computes the
             same outputs with another library.
-        min_score: least confidence of a detection; None takes the manifest's.
+        min_score: least confidence of a detection; None takes the manifest's, which is ``sure``,
+            and after a closer look :data:`DOUBTFUL` less.
         second_look: whether close-ups, and then all plates, are looked at again
             (:meth:`postprocess`); False gives what the graph alone answers.
 
@@ -113,11 +119,13 @@ class PlateDetector(StagedDetector):
             self.closer = load(near, threads=threads)
             self._sure = facts.score_threshold
             facts = self.closer.manifest.detector_decode
-        self.min_score = facts.score_threshold if min_score is None else min_score
+        self.min_score = self.sure = facts.score_threshold if min_score is None else min_score
         if self.closer is None:
             self._sure = self._least = self.min_score
         else:
             self._least = min(closer.CANDIDATE, self.min_score)
+            if min_score is None:
+                self.min_score -= DOUBTFUL
 
     @property
     def engines(self) -> dict[str, Engine]:
@@ -166,7 +174,8 @@ class PlateDetector(StagedDetector):
         return candidates
 
     def look_closer(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
-        """Where the closer look, if there is one, shows the candidates, and which of them are sure.
+        """Where the closer look, if there is one, shows the candidates, and which of them are sure,
+        or doubtful.
 
         Raises:
             ModelError: the network's outputs hold something that is no finite number.

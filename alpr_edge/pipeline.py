@@ -157,8 +157,9 @@ class ALPR:
         detections = self._detect.postprocess(outputs, framed)
         watch.lap(Stage.POSTPROCESS)
         detections = self._detect.look_closer(detections, image)
-        if self.turned and not detections and not self.cut_outs:
-            detections = self._detect.look_turned(image)
+        doubtful = all(one.confidence < self._detect.sure for one in detections)
+        if self.turned and doubtful and not self.cut_outs:
+            detections = self._detect.look_turned(image) or detections
         detections = [d for d in detections if d.confidence >= self.min_detection]
         if self.cut_outs:
             detections = [*WholePicture().predict(image), *detections]
@@ -179,12 +180,17 @@ class ALPR:
                 watch.lap(Stage.READ)
                 looks = self._read.spellings(outputs), self._read.spellings(more)
                 readings = rereading.settled(readings, again, *looks)
-        plates = as_plates(detections, readings, crops)
+        plates = [p for p in as_plates(detections, readings, crops) if self._counts(p)]
         if self.cut_outs:
             plates = [max(plates, key=lambda plate: plate.confidence)]
         plates = [plate for plate in plates if plate.confidence >= self.min_confidence]
         watch.lap(Stage.TEXT)
         return Result(plates=tuple(plates), read=len(detections), ms=watch.stop(), image=image)
+
+    def _counts(self, plate: Plate) -> bool:
+        """Whether what the detector doubts has a text, which only our reader would not make up."""
+        has_text = bool(plate.text) and isinstance(self._read, PlateReader)
+        return plate.detection_confidence >= self._detect.sure or has_text
 
     def _told(self, crops: NDArray[np.uint8], watch: _Stopwatch) -> tuple[Any, list[Reading]]:
         """What the reader puts out for upright plates, and what is read on them."""

@@ -163,7 +163,7 @@ def test_average_precision_over_overlaps_on_tight_sets(data, good):
 def test_confidence_and_confusions(data, good, poor):
     report = accuracy.run(data, "val", {"good": good, "poor": poor})
     assert list(report["confidence"]) == ["us", "vn", "one row", "two rows", "all crops"]
-    entry, worse = report["confidence"]["all crops"]["models"]  # confidence 1, the empty reading's 0
+    entry, worse = report["confidence"]["all crops"]["models"]  # an empty reading has 0, others 1
     assert entry["n"] == 3 and entry["auc"] == 0.75
     assert (entry["false_reads"]["k"], entry["false_reads"]["n"]) == (2, 3)
     assert (entry["false_rejects"]["k"], worse["false_rejects"]["k"]) == (2, 3)

@@ -31,6 +31,7 @@ class CameraDetector(StagedDetector):
         tiled = camera.tiles != (1, 1)
         self._detector = TiledDetector(detector, *camera.tiles) if tiled else detector
         self._camera = camera
+        self.sure = self._detector.sure
         self.small: Image | None = None
         self.time = 0.0
         self.clutter: Clutter | None = None
@@ -61,7 +62,7 @@ class CameraDetector(StagedDetector):
             return self._detector.look_closer(detections, image)
         unknown = self.clutter.unknown(detections, self.time)
         plates = self._detector.look_closer(unknown, image)
-        self.clutter.learn(unknown, plates, self.time)
+        self.clutter.learn(unknown, [p for p in plates if p.confidence >= self.sure], self.time)
         return plates
 
     def _counts(self, detection: Detection, width: int, height: int) -> bool:

@@ -37,7 +37,7 @@ class TiledDetector(StagedDetector):
     """Finds plates in the whole picture and in each tile of it; each plate counts once."""
 
     def __init__(self, detector: StagedDetector, columns: int, rows: int) -> None:
-        self._detector = detector
+        self._detector, self.sure = detector, detector.sure
         self._grid = columns, rows
 
     def letterbox(self, image: Image) -> Any:

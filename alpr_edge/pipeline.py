@@ -188,9 +188,11 @@ class ALPR:
         return Result(plates=tuple(plates), read=len(detections), ms=watch.stop(), image=image)
 
     def _counts(self, plate: Plate) -> bool:
-        """Whether what the detector doubts has a text, which only our reader would not make up."""
-        has_text = bool(plate.text) and isinstance(self._read, PlateReader)
-        return plate.detection_confidence >= self._detect.sure or has_text
+        """Whether the detector is sure of it, or there is a text, which only our reader would not
+        make up."""
+        sure = plate.detection_confidence >= self._detect.sure
+        ours = isinstance(self._read, PlateReader)
+        return sure or (ours and plate.confidence >= rereading.HOPELESS)
 
     def _told(self, crops: NDArray[np.uint8], watch: _Stopwatch) -> tuple[Any, list[Reading]]:
         """What the reader puts out for upright plates, and what is read on them."""

@@ -29,7 +29,7 @@ TOUCHING = 0.05
 SURER = 0.1
 """By so much its confidence may be greater; from there the larger one is what is no plate."""
 DOUBTFUL = 0.1
-"""By so much less sure than the closer look's threshold may be what counts if it has a text."""
+"""By so much less sure than the closer look's threshold is what counts if its text is certain."""
 ON_ITS_SIDE = 0.7
 """Least confidence of a plate of a picture that lies on its side: what is none looks the more like
 one, turned."""
@@ -53,7 +53,7 @@ class StagedDetector(abc.ABC):
     """
 
     sure: float = 0.0
-    """What is found less confidently is a plate only if the shipped reader reads a text on it."""
+    """What is found less confidently is a plate only if the shipped reader is sure of its text."""
 
     @abc.abstractmethod
     def letterbox(self, image: Image) -> Any:

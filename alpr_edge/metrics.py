@@ -23,8 +23,8 @@ from alpr_edge.types import Box, Detection, Plate, Quad
 FALSE_PER_PICTURE = 0.1
 """False detections that may go to the reader, on average: below 1 ms a picture."""
 FALSE_BEYOND_LIST = 0.04
-"""The same, where a list tells which of them are plates that nobody annotated: 0.05, less what the
-reader will take for plates of what the detector doubts (:data:`alpr_edge.detector.DOUBTFUL`)."""
+"""The same, where a list tells which of them are plates that nobody annotated: 0.05, less some room
+for what the detector doubts and the reader is sure of (:data:`alpr_edge.detector.DOUBTFUL`)."""
 LISTED = 0.3
 """A detection that overlaps one of such a list by this IoU is of it."""
 SCORES = tuple(round(0.2 + 0.02 * step, 2) for step in range(31))

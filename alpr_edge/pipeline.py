@@ -188,11 +188,10 @@ class ALPR:
         return Result(plates=tuple(plates), read=len(detections), ms=watch.stop(), image=image)
 
     def _counts(self, plate: Plate) -> bool:
-        """Whether the detector is sure of it, or there is a text, which only our reader would not
-        make up."""
+        """Whether the detector is sure of it or, where it doubts, our reader is of the text."""
         sure = plate.detection_confidence >= self._detect.sure
         ours = isinstance(self._read, PlateReader)
-        return sure or (ours and plate.confidence >= rereading.HOPELESS)
+        return sure or (ours and plate.confidence >= self._read.min_confidence)
 
     def _told(self, crops: NDArray[np.uint8], watch: _Stopwatch) -> tuple[Any, list[Reading]]:
         """What the reader puts out for upright plates, and what is read on them."""

@@ -10,6 +10,8 @@ import pytest
 from alpr_edge import ALPR, closer, geometry, picks
 from alpr_edge.detector import DOUBTFUL, PlateDetector, StagedDetector
 from alpr_edge.types import Detection, Reading
+from alpr_edge.watch.camera_detector import CameraDetector
+from alpr_edge.watch.config import CameraConfig
 
 PICTURE = np.zeros((60, 100, 3), np.uint8)
 BOX = (10.0, 20.0, 40.0, 30.0)
@@ -70,6 +72,12 @@ def test_a_doubtful_plate_needs_a_certain_text(plates):
 def test_only_doubtful_ones_are_none_to_look_for_elsewhere(plates):
     assert plates((0.5,), ("AB1",), turned=True) == [("AB1", 0.8)]
     assert plates((0.6, 0.5), ("AB1", ""), turned=True) == [("AB1", 0.6)]
+
+
+def test_a_camera_leaves_out_what_is_doubtful():
+    detector = CameraDetector(Doubting(0.6, 0.5), CameraConfig(name="gate", source="0"))
+    found = detector.look_closer(detector.postprocess(None, (None, (9, 9), (9, 9))), PICTURE)
+    assert [one.confidence for one in found] == [0.6]
 
 
 def test_a_reader_of_your_own_may_make_up_texts():

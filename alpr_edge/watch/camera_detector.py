@@ -31,7 +31,6 @@ class CameraDetector(StagedDetector):
         tiled = camera.tiles != (1, 1)
         self._detector = TiledDetector(detector, *camera.tiles) if tiled else detector
         self._camera = camera
-        self.sure = self._detector.sure
         self.small: Image | None = None
         self.time = 0.0
         self.clutter: Clutter | None = None
@@ -57,13 +56,18 @@ class CameraDetector(StagedDetector):
         return [one for one, count in zip(found, counts, strict=True) if count]
 
     def look_closer(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
-        """The other detector's, in the whole picture, at what is not known to be clutter."""
+        """The other detector's, in the whole picture, at what is not known to be clutter; nothing
+        that it doubts, since a plate is seen more surely a moment later."""
         if self.clutter is None:
-            return self._detector.look_closer(detections, image)
+            return self._sure(detections, image)
         unknown = self.clutter.unknown(detections, self.time)
-        plates = self._detector.look_closer(unknown, image)
-        self.clutter.learn(unknown, [p for p in plates if p.confidence >= self.sure], self.time)
+        plates = self._sure(unknown, image)
+        self.clutter.learn(unknown, plates, self.time)
         return plates
+
+    def _sure(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
+        seen = self._detector.look_closer(detections, image)
+        return [one for one in seen if one.confidence >= self._detector.sure]
 
     def _counts(self, detection: Detection, width: int, height: int) -> bool:
         camera = self._camera

@@ -66,7 +66,7 @@ class ALPR:
         reread: plates whose text is uncertain are read again, with other outlines and sharper.
             Without it only plates of two rows are, each row alone (:mod:`alpr_edge.rereading`).
             Neither by a reader of your own.
-        turned: a picture in which no plate is found is looked at twice more, turned to the left and
+        turned: a picture without a sure detection is looked at twice more, turned to the left and
             to the right, as photos lie that have lost the note how they were taken. Frames of a
             camera, most of which may show no plate, take a third of the time without it.
 
@@ -157,8 +157,8 @@ class ALPR:
         detections = self._detect.postprocess(outputs, framed)
         watch.lap(Stage.POSTPROCESS)
         detections = self._detect.look_closer(detections, image)
-        doubtful = all(one.confidence < self._detect.sure for one in detections)
-        if self.turned and doubtful and not self.cut_outs:
+        none_sure = all(one.confidence < self._detect.sure for one in detections)
+        if self.turned and none_sure and not self.cut_outs:
             detections = self._detect.look_turned(image) or detections
         detections = [d for d in detections if d.confidence >= self.min_detection]
         if self.cut_outs:

@@ -54,11 +54,14 @@ def _apart(boxes: Sequence[Box], known: Floats) -> Iterator[Box]:
 
 
 def _stored(path: Path, box: Box) -> StoredPlate:
+    part, quad = _cut(box)
+    return StoredPlate(path=path, part=part, quads=(quad,), text="", rows=IGNORE, dataset=NOTHING)
+
+
+def _cut(box: Box) -> tuple[tuple[int, int, int, int], Floats]:
+    """The part of a picture round a box, and the box's corners (4, 2) in it."""
     part = surroundings(np.array([box]))
-    return StoredPlate(
-        path=path, part=part, text="", dataset=NOTHING, rows=IGNORE,
-        quads=(np.array(box_quad(box), np.float32) - np.array(part[:2], np.float32),),
-    )
+    return part, np.array(box_quad(box), np.float32) - np.array(part[:2], np.float32)
 
 
 def _drawn(rng: np.random.Generator) -> Iterator[PlateItem]:
@@ -69,9 +72,7 @@ def _drawn(rng: np.random.Generator) -> Iterator[PlateItem]:
             side = np.exp(rng.uniform(*_SIDES))
             size = np.array([side, side / rng.uniform(1.0, 4.5)])
             corner = rng.uniform(0, 1, 2) * ([width, height] - size)
-            box = np.concatenate([corner, corner + size]).tolist()
-            x1, y1, x2, y2 = part = surroundings(np.array([box]))
-            quad = np.array(box_quad(box), np.float32) - np.array(part[:2], np.float32)
+            (x1, y1, x2, y2), quad = _cut(tuple(np.concatenate([corner, corner + size]).tolist()))
             yield PlateItem(
                 image=street[y1:y2, x1:x2].copy(), quads=(quad,), text="", rows=IGNORE,
                 dataset=NOTHING,

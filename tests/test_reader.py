@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -29,6 +30,7 @@ from training.reader.data import (
 from training.reader.model import (
     IGNORE,
     PatchEmbedding,
+    Reader,
     ReaderConfig,
     ctc_loss,
     reader_edge,
@@ -43,13 +45,24 @@ def plates(count: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(rng.integers(0, 256, (count, PLATE_HEIGHT, PLATE_WIDTH, 3), np.uint8))
 
 
-@pytest.mark.parametrize("variant", [reader_tiny, reader_edge])
-def test_output_contract(variant) -> None:
+@pytest.mark.parametrize(("variant", "steps"), [(reader_tiny, 48), (reader_edge, 96)])
+def test_output_contract(variant, steps) -> None:
     with torch.inference_mode():
         logits, tokens, rows = variant().eval()(plates(2))
     assert logits.shape == (2, SLOTS, CLASSES)
-    assert tokens.shape == (2, 48, CLASSES)
+    assert tokens.shape == (2, steps, CLASSES)
     assert rows.shape == (2, 2)
+
+
+def test_a_tokens_steps_of_ctc_follow_each_other() -> None:
+    """Token by token, within each its left step first: text order."""
+    model = Reader(dataclasses.replace(reader_tiny().config, ctc_steps=2)).eval()
+    with torch.inference_mode():
+        tokens = model.encode(plates(1))
+        _, steps, _ = model.answer(tokens)
+        left, right = model.ctc(tokens).split(CLASSES, dim=-1)
+    torch.testing.assert_close(steps[:, 0::2], left)
+    torch.testing.assert_close(steps[:, 1::2], right)
 
 
 def test_a_batch_reads_like_its_plates_one_by_one() -> None:

@@ -1,11 +1,14 @@
 """MaskOCR (Lyu et al. 2022): a ViT over vertical patches, character queries, one linear layer.
 
-Legend: N batch, L tokens (bands x columns), D width, T slots, C classes (0 = pad = CTC blank).
+Legend: N batch, L tokens (bands x columns), S steps of CTC (L x ``ctc_steps``), D width, T slots,
+C classes (0 = pad = CTC blank).
 
 Two departures from the paper, both for small networks and two-row plates: patches may be half the
 plate's height (``bands=2``, the upper band's tokens first, so token order is text order on plates
 of one and of two rows), and a small convolutional stem may embed them. One linear layer on the
 encoder's tokens learns CTC beside: it speeds learning up and gives a second opinion of the text.
+A token may tell two steps of it, its left and its right half: CTC needs a blank between two equal
+characters, and nine narrow ones with ``000`` among them do not fit into 24 steps.
 """
 
 from __future__ import annotations
@@ -48,6 +51,8 @@ class ReaderConfig:
     () means ``heads`` everywhere. A head is ``width // heads`` wide."""
     mlp_widths: tuple[int, ...] = ()
     """Hidden units of each block, the encoder's first; () means ``mlp_ratio * width``."""
+    ctc_steps: int = 1
+    """Steps of CTC that each token tells, from left to right."""
     ctc_weight: float = 1.0
     rows_weight: float = 0.1
 
@@ -241,18 +246,19 @@ class Reader(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, CLASSES)
         self.rows = nn.Linear(config.width, 2)
-        self.ctc = nn.Linear(config.width, CLASSES)
+        self.ctc = nn.Linear(config.width, config.ctc_steps * CLASSES)
         self.apply(initialize)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Plates (N, 48, 192, 3) uint8 BGR to ``logits`` (N, T, C) of the slots, ``ctc`` (N, L, C)
+        """Plates (N, 48, 192, 3) uint8 BGR to ``logits`` (N, T, C) of the slots, ``ctc`` (N, S, C)
         of the tokens, and ``rows`` (N, 2)."""
         return self.answer(self.encode(image))
 
     def answer(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens (N, L, D) to the outputs of :meth:`forward`."""
         logits, rows = self.decode(tokens)
-        return logits, self.ctc(tokens), rows
+        steps = self.ctc(tokens).reshape(len(tokens), -1, CLASSES)  # (N, L * ctc_steps, C)
+        return logits, steps, rows
 
     def encode(self, image: Tensor) -> Tensor:
         """Plates (N, 48, 192, 3) uint8 BGR to tokens (N, L, D)."""
@@ -302,7 +308,7 @@ def slots_loss(logits: Tensor, text: Tensor) -> Tensor:
 
 
 def ctc_loss(logits: Tensor, text: Tensor) -> Tensor:
-    """CTC of token logits (N, L, C) against padded texts (N, T), a mean per character; no text
+    """CTC of token logits (N, S, C) against padded texts (N, T), a mean per character; no text
     counts as a full one."""
     lengths = (text != PAD).sum(dim=1)
     steps = torch.full_like(lengths, logits.shape[1])
@@ -327,10 +333,12 @@ def initialize(module: nn.Module) -> None:
 
 
 def reader_edge() -> Reader:
-    """What we ship: convolutional stem, width 192, 4 + 2 layers, two bands of 24 tokens."""
+    """What we ship: convolutional stem, width 192, 4 + 2 layers, two bands of 24 tokens with two
+    steps of CTC each."""
     return Reader(
         ReaderConfig(
-            width=192, heads=6, encoder_layers=4, decoder_layers=2, stem=(32, 64, 128), dropout=0.1
+            width=192, heads=6, encoder_layers=4, decoder_layers=2, stem=(32, 64, 128),
+            dropout=0.1, ctc_steps=2,
         )
     )
 

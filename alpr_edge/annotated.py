@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from alpr_edge._cv2 import cv2
 from alpr_edge.draw import draw_plates
-from alpr_edge.errors import OutputError
+from alpr_edge.errors import OutputError, UsageError
 from alpr_edge.pipeline import Result
+
+_SUFFIX = ".jpg"
 
 
 class AnnotatedFolder:
-    """Makes the folder; each name in it is used once.
+    """Makes the folder; each name in it is used once. ``files`` are the pictures to be read.
 
     Raises:
+        UsageError: one of them lies in the folder and might be written over.
         OutputError: it cannot be made.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, files: Iterable[str]) -> None:
+        where = Path(folder).resolve()
+        for file in map(Path, files):
+            if file.suffix.lower() == _SUFFIX and file.resolve().parent == where:
+                raise UsageError(f"{folder} holds {file}, which is read: an annotated picture "
+                                 "might replace it; name another folder")
         self.folder = output_folder(Path(folder))
         self._used: set[str] = set()
 
@@ -28,7 +37,7 @@ class AnnotatedFolder:
             OutputError: it cannot be written.
         """
         path = self._path(file)
-        _, data = cv2.imencode(".jpg", draw_plates(result.image, result.plates))
+        _, data = cv2.imencode(_SUFFIX, draw_plates(result.image, result.plates))
         try:
             path.write_bytes(data.tobytes())
         except OSError as error:
@@ -41,7 +50,7 @@ class AnnotatedFolder:
             number += 1
             name = f"{stem}-{number}"
         self._used.add(name)
-        return self.folder / f"{name}.jpg"
+        return self.folder / f"{name}{_SUFFIX}"
 
 
 def output_folder(folder: Path) -> Path:

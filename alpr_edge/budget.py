@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from alpr_edge.stages import DETECTION_STAGES, READING_STAGES, Stage
 
 DETECTION_BUDGET_MS = 100.0
-"""Finding the plates of one picture: letterbox, detect, postprocess."""
+"""Finding the plates of one picture: :data:`~alpr_edge.stages.DETECTION_STAGES`."""
 READING_BUDGET_MS = 50.0
-"""Reading one plate: rectify, read, text."""
+"""Reading one plate: :data:`~alpr_edge.stages.READING_STAGES`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

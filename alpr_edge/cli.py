@@ -63,7 +63,9 @@ def read(options: argparse.Namespace) -> ExitCode:
 
     heap.keep_freed()
     files = find_pictures(options.paths)
-    annotated = AnnotatedFolder(options.save_annotated) if options.save_annotated else None
+    annotated = (
+        AnnotatedFolder(options.save_annotated, files) if options.save_annotated else None
+    )
     with _warnings_said():
         alpr = _alpr(options)
     writer = FORMATS[options.format](sys.stdout)
@@ -215,24 +217,31 @@ def _drop_stdout() -> None:
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not within 0..1")
+        raise argparse.ArgumentTypeError(f"{text!r}; give a number within 0..1")
     return value
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no time; give seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text!r}; give seconds above 0")
     return value
+
+
+def _number(text: str) -> float:
+    """Not a number where it is none: outside every range."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; give a whole number of at least 1")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:

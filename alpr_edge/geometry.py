@@ -101,7 +101,7 @@ def farther(frame: Image, mapping: Letterbox) -> tuple[Image, Letterbox]:
     canvas[top : top + height // 2, left : left + width // 2] = half
     return canvas, Letterbox(
         scale_x=mapping.scale_x / 2, scale_y=mapping.scale_y / 2,
-        left=left + mapping.left // 2, top=top + mapping.top // 2,
+        left=left + mapping.left / 2, top=top + mapping.top / 2,
     )
 
 

@@ -1,8 +1,8 @@
 """``alpr-edge tune``: time the variants of each stage on this device, and choose.
 
-What is timed is a stage as :class:`~alpr_edge.pipeline.ALPR` runs it: letterbox, detector and
-postprocessing of one picture; rectifying and reading one plate. One picture at a time, because that
-is how the runtime works: there are no parallel streams to tune.
+What is timed is a stage as :class:`~alpr_edge.pipeline.ALPR` runs it: finding the plates of one
+picture, the closer look included; rectifying and reading one plate. One picture at a time, as
+``read`` does: how many streams a service or cameras share is for them to say.
 """
 
 from __future__ import annotations

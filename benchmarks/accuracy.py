@@ -76,9 +76,13 @@ def answer(
 ) -> list[Answers]:
     """Give every picture, corrupted or not, to every model; each picture is loaded once. Cut-outs
     are one plate each, as large as the picture; ``close_ups``: to the whole pipeline too, as
-    pictures like any other."""
+    cut-outs and as pictures like any other."""
     plain = [
         ALPR(detector=WholePicture(), reader=model.reader, min_confidence=0.0) for model in models
+    ]
+    cut_outs = [
+        ALPR(detector=model.detector, reader=model.reader, min_confidence=0.0, cut_outs=True)
+        for model in models
     ]
     answers = [
         Answers(plates=[], texts=[], confidences=[], least=_least(model)) for model in models
@@ -90,12 +94,13 @@ def answer(
         advance(1)
     for sample in crops:
         image = _picture(sample, corruption)
-        for model, reads, given in zip(models, plain, answers, strict=True):
+        for model, reads, finds, given in zip(models, plain, cut_outs, answers, strict=True):
             [plate] = reads.predict(image)
             given.texts.append(plate.text)
             given.confidences.append(plate.confidence)
             if close_ups:
                 given.close_ups.append(model.predict(image))
+                given.cut_outs.append(finds.predict(image)[0].text)
         advance(1)
     return answers
 

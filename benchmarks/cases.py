@@ -94,11 +94,11 @@ class NullReader:
 
 
 class Contestant:
-    """A pipeline that runs cases."""
+    """A pipeline that runs cases, looking at each picture upright only, as at a camera's frames."""
 
     def __init__(self, detector: StagedDetector, reader: ReaderLike) -> None:
         self._planted = Planted(detector)
-        self._alpr = ALPR(detector=self._planted, reader=reader)
+        self._alpr = ALPR(detector=self._planted, reader=reader, turned=False)
 
     def run(self, scene: Scene, case: Case) -> Ms:
         """The stamps of one whole run, from the JPEG file to the texts of the case's plates. A

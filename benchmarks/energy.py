@@ -52,10 +52,10 @@ class Meter:
 
 def find_meter(powercap: Path = POWERCAP) -> Meter | str:
     """The meter, or why there is none."""
-    packages = sorted(p for p in powercap.glob("*:[0-9]*") if p.name.count(":") == 1)
-    if not packages:
-        return f"{powercap} has no energy counters (a virtual machine, or no driver)"
     try:
+        packages = sorted(zone for zone in powercap.glob("*rapl:[0-9]*") if _is_package(zone))
+        if not packages:
+            return f"{powercap} has no energy counters (a virtual machine, or no driver)"
         meter = Meter(counters=tuple(
             (p / "energy_uj", int((p / "max_energy_range_uj").read_text("ascii")))
             for p in packages
@@ -66,6 +66,11 @@ def find_meter(powercap: Path = POWERCAP) -> Meter | str:
     except (OSError, ValueError) as error:
         return f"{powercap}: a counter cannot be read ({error})"
     return meter
+
+
+def _is_package(zone: Path) -> bool:
+    """Whether a zone counts a CPU's package: others count a part of one, or the whole platform."""
+    return (zone / "name").read_text("ascii").startswith("package")
 
 
 def per_frame(

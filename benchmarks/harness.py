@@ -43,19 +43,20 @@ def pinned(threads: int) -> Iterator[list[int] | None]:
 
 def measure(
     contestants: Sequence[Contestant], scenes: Sequence[Scene], cases: Sequence[Case], runs: int,
-    pace: Callable[[], float], advance: Callable[[], None] = lambda: None,
+    pace: Callable[[], float], advance: Callable[[], None] = lambda: None, first: int = 0,
 ) -> Timings:
-    """``runs`` counted rounds, each of all cases on one scene. In a case the contestants take
+    """``runs`` counted rounds, each of all cases on one scene, from that with the number ``first``
+    on. In a case the contestants take
     turns, with another one first in each round, and on each scene in the next pass over them.
     ``pace`` is called before each and tells milliseconds (:class:`benchmarks.pace.Pace`)."""
     timings = Timings(taken=[{case: [] for case in cases} for _ in contestants], pace_ms=[])
     for run in range(-WARM_UP, runs):
-        scene = scenes[run % len(scenes)]
-        first = run + run // len(scenes)
+        number = first + run
+        scene, turned = scenes[number % len(scenes)], number + number // len(scenes)
         paces = []
         for case in cases:
             for turn in range(len(contestants)):
-                who = (first + turn) % len(contestants)
+                who = (turned + turn) % len(contestants)
                 paces.append(pace())
                 ms = contestants[who].run(scene, case)
                 if run >= 0:

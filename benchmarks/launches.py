@@ -30,13 +30,15 @@ from benchmarks.scenes import Scene
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is timed: ``runs`` rounds of ``cases`` on ``scenes`` by the models of ``folders``."""
+    """What is timed: ``runs`` rounds of ``cases`` on ``scenes``, from that with the number
+    ``first`` on, by the models of ``folders``."""
 
     folders: Sequence[Path]
     threads: int
     scenes: Sequence[Scene]
     cases: Sequence[Case]
     runs: int
+    first: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ def measured(plan: Plan, advance: Callable[[], None] = lambda: None) -> Measured
         for engine in contestant.engines().values():
             check_precisions(engine)
     timings = harness.measure(
-        contestants, plan.scenes, plan.cases, plan.runs, Pace(plan.threads), advance
+        contestants, plan.scenes, plan.cases, plan.runs, Pace(plan.threads), advance, plan.first
     )
     return Measured(timings=timings, models=[
         {"folder": c.name} | {name: about(engine) for name, engine in c.engines().items()}
@@ -69,18 +71,20 @@ def measured(plan: Plan, advance: Callable[[], None] = lambda: None) -> Measured
 
 def spread(plan: Plan, launches: int, advance: Callable[[int], None]) -> Measured:
     """The runs in ``launches`` fresh processes, one after the other, as many in each as in the
-    others but for one; in this process if ``launches`` is 1. ``advance`` gets the rounds that were
-    done since its last call.
+    others but for one, each with the scenes that follow; in this process if ``launches`` is 1.
+    ``advance`` gets the rounds that were done since its last call.
 
     Raises:
         AlprEdgeError: a process was killed; and what :func:`measured` raises.
     """
     if launches == 1:
         return measured(plan, lambda: advance(1))
-    found = []
+    found: list[Measured] = []
+    first = plan.first
     for number in range(launches):
         runs = plan.runs // launches + (number < plan.runs % launches)
-        found.append(_fresh(dataclasses.replace(plan, runs=runs)))
+        found.append(_fresh(dataclasses.replace(plan, runs=runs, first=first)))
+        first += runs
         advance(runs + harness.WARM_UP)
     return Measured(timings=harness.joined([one.timings for one in found]), models=found[0].models)
 

@@ -5,26 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.accuracy_tables import TITLES
 from benchmarks.report_facts import facts
 
-TITLES = {
-    "recall_50": "Plates found (recall, IoU > 0.5)",
-    "recall_50_by_width": "Plates found per plate width in a 1280-pixel frame (IoU > 0.5)",
-    "precision_50": "Detections that are plates (precision, IoU > 0.5)",
-    "false_per_picture": "False detections per picture",
-    "false_beyond_list": "False detections per picture, plates that nobody annotated left out",
-    "false_shown_per_picture": "False plates per picture that are shown (text certain enough)",
-    "recall_70": "Plates found tightly (recall, IoU > 0.7)",
-    "corner_error": "Corner error, share of the plate's width: median",
-    "exact_match": "Cut-outs read exactly",
-    "exact_match_corrected": "Cut-outs read exactly, wrong labels corrected",
-    "exact_match_distinct": "Cut-outs read exactly, mean per distinct text",
-    "character_errors": "Character errors (CER)",
-    "close_up": "Cut-outs given as pictures like any other, found and read exactly",
-    "cut_out": "Cut-outs read whole and where the plate is found, the surest reading right",
-    "end_to_end": "Found (IoU > 0.6) and read exactly, end to end",
-    "end_to_end_distinct": "Found and read exactly, mean per distinct text",
-}
+_LEFT_OUT = frozenset((
+    "average_precision_50", "average_precision_50_95", "precision_70", "exact_position",
+))
+"""Figures that only the command prints."""
 
 
 def accuracy(report: Mapping[str, Any]) -> list[str]:
@@ -37,7 +24,7 @@ def accuracy(report: Mapping[str, Any]) -> list[str]:
     ]
     for figure, title in TITLES.items():
         groups = report["metrics"].get(figure, {})
-        if not groups:
+        if not groups or figure in _LEFT_OUT:
             continue
         paired = any("paired" in entry for entry in groups.values())
         head = ["", *names, *(["second - first"] if paired else [])]

@@ -33,12 +33,14 @@ DETECTION_FIGURES = (
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
     """What one model answered: all plates of each frame, text of each cut-out and its confidence,
-    in order, and the plates of each cut-out where it was given as a picture like any other;
-    ``least`` is the confidence from which the pipeline shows a plate."""
+    in order, and of each cut-out given to the whole pipeline the text that this reads on it as a
+    cut-out and the plates that it finds on it as on a picture like any other; ``least`` is the
+    confidence from which the pipeline shows a plate."""
 
     plates: list[list[Plate]]
     texts: list[str]
     confidences: list[float]
+    cut_outs: list[str] = dataclasses.field(default_factory=list)
     close_ups: list[list[Plate]] = dataclasses.field(default_factory=list)
     least: float = 0.0
 
@@ -182,21 +184,20 @@ def _corrected(
 
 
 def _close_ups(crops: Sequence[Sample], answers: Answers) -> Figures:
-    """Cut-outs of which the whole pipeline showed the text, and of which the surest of its readings
-    and of the whole cut-out's is right (``ALPR(cut_outs=True)``); nothing where it was not given
-    them."""
+    """Cut-outs of which the whole pipeline showed the text, and those that it reads right as
+    cut-outs (``ALPR(cut_outs=True)``); nothing where it was not given them."""
     if not answers.close_ups:
         return {"close_up": {}, "cut_out": {}}
-    shown, surest = [], []
-    for index, (text, plates) in enumerate(zip(texts_of(crops), answers.close_ups, strict=True)):
-        shown.append(text in [plate.text for plate in answers.sure(plates)])
-        whole = answers.confidences[index], answers.texts[index]  # first, as in ALPR: it wins a tie
-        readings = [whole, *((plate.confidence, plate.text) for plate in plates)]
-        surest.append(max(readings, key=lambda reading: reading[0])[1] == text)
+    truths = texts_of(crops)
+    shown = [
+        text in [plate.text for plate in answers.sure(plates)]
+        for text, plates in zip(truths, answers.close_ups, strict=True)
+    ]
+    right = [text == told for text, told in zip(truths, answers.cut_outs, strict=True)]
     groups = crop_groups(crops)
     return {
         figure: {name: [hits[i] for i in members] for name, members in groups.items()}
-        for figure, hits in (("close_up", shown), ("cut_out", surest))
+        for figure, hits in (("close_up", shown), ("cut_out", right))
     }
 
 

@@ -77,7 +77,7 @@ def _rate(rate: Rate) -> dict[str, Any]:
 
 
 def times(detectors: Sequence[PlateDetector], data: Path) -> list[float]:
-    """Median milliseconds of letterbox + detect + postprocess, the detectors taking turns."""
+    """Median milliseconds of the detection stages, the detectors taking turns."""
     contestants = [Contestant(detector, NullReader()) for detector in detectors]
     case = Case("1080p", 0)
     with tempfile.TemporaryDirectory() as folder:

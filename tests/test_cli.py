@@ -168,6 +168,25 @@ def test_annotated_pictures_are_written_once_each(run, photos, tmp_path):
     assert cv2.imread(str(folder / "a.jpg")).shape == (128, 192, 3)
 
 
+def test_annotated_pictures_never_replace_what_is_read(run, photos):
+    before = (photos / "a.jpg").read_bytes()
+    code, _, err = run(photos, "--save-annotated", photos / "deep" / "..")
+    assert code == ExitCode.USAGE and "a.jpg" in err and "another folder" in err
+    assert (photos / "a.jpg").read_bytes() == before
+
+
+@pytest.mark.parametrize(("option", "allowed"), [
+    ("--threads", "whole number of at least 1"), ("--min-confidence", "within 0..1"),
+])
+@pytest.mark.parametrize("value", ["many", "-1"])
+def test_a_wrong_value_is_told_with_what_is_allowed(run, photos, capsys, option, allowed, value):
+    with pytest.raises(SystemExit) as ended:
+        run(photos, f"{option}={value}")
+    assert ended.value.code == ExitCode.USAGE
+    err = capsys.readouterr().err
+    assert repr(value) in err and allowed in err
+
+
 def test_crops_thresholds_threads_and_verdict(run, photos):
     code, out, _ = run(photos, "--crops", "--format", "json", "--threads", 1)
     plate = json.loads(out)[0]["plates"][0]

@@ -52,7 +52,11 @@ def meter(folder: Path, microjoules: int, most: int = 1_000_000) -> Path:
     package.mkdir(exist_ok=True)
     (package / "energy_uj").write_text(f"{microjoules}\n")
     (package / "max_energy_range_uj").write_text(f"{most}\n")
-    (folder / "intel-rapl:0:0").mkdir(exist_ok=True)  # a part of the package: not counted again
+    (package / "name").write_text("package-0\n")
+    again = {"intel-rapl:0:0": "core", "intel-rapl:1": "psys", "intel-rapl-mmio:0": "package-0"}
+    for zone, name in again.items():  # what they count is in the package's, or counts it
+        (folder / zone).mkdir(exist_ok=True)
+        (folder / zone / "name").write_text(f"{name}\n")
     return folder
 
 

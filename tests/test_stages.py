@@ -178,6 +178,19 @@ def test_timings_of_several_processes_are_joined_in_their_order():
     assert found.taken == [{ONE: [1, 3]}, {ONE: [2, 4]}] and found.pace_ms == [5.0, 6.0]
 
 
+def test_each_process_goes_on_with_the_scenes_that_follow(monkeypatch):
+    plans: list[launches.Plan] = []
+
+    def fresh(plan):
+        plans.append(plan)
+        return launches.Measured(timings=harness.Timings(taken=[], pace_ms=[]), models=[])
+
+    monkeypatch.setattr(launches, "_fresh", fresh)
+    plan = launches.Plan(folders=(), threads=1, scenes=(), cases=(ONE,), runs=8)
+    launches.spread(plan, 3, lambda done: None)
+    assert [(plan.first, plan.runs) for plan in plans] == [(0, 3), (3, 3), (6, 2)]
+
+
 def test_this_process_is_pinned_and_set_free_again():
     before = os.sched_getaffinity(0)
     with harness.pinned(len(before)) as cores:

@@ -10,23 +10,22 @@ from alpr_edge.draw import draw_plates
 from alpr_edge.errors import OutputError, UsageError
 from alpr_edge.pipeline import Result
 
-_SUFFIX = ".jpg"
-
 
 class AnnotatedFolder:
     """Makes the folder; each name in it is used once. ``files`` are the pictures to be read.
 
     Raises:
-        UsageError: one of them lies in the folder and might be written over.
+        UsageError: one of them lies in the folder, where it might be written over, and annotated
+            ones would be read the next time.
         OutputError: it cannot be made.
     """
 
     def __init__(self, folder: str, files: Iterable[str]) -> None:
         where = Path(folder).resolve()
         for file in map(Path, files):
-            if file.suffix.lower() == _SUFFIX and file.resolve().parent == where:
-                raise UsageError(f"{folder} holds {file}, which is read: an annotated picture "
-                                 "might replace it; name another folder")
+            if file.resolve().parent == where:
+                raise UsageError(f"{folder} holds {file}, which is read: name another folder for "
+                                 "annotated pictures")
         self.folder = output_folder(Path(folder))
         self._used: set[str] = set()
 
@@ -37,10 +36,13 @@ class AnnotatedFolder:
             OutputError: it cannot be written.
         """
         path = self._path(file)
-        _, data = cv2.imencode(_SUFFIX, draw_plates(result.image, result.plates))
+        _, data = cv2.imencode(".jpg", draw_plates(result.image, result.plates))
+        partial = path.with_suffix(".partial")
         try:
-            path.write_bytes(data.tobytes())
+            partial.write_bytes(data.tobytes())
+            partial.replace(path)
         except OSError as error:
+            partial.unlink(missing_ok=True)
             raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
     def _path(self, file: str) -> Path:
@@ -50,7 +52,7 @@ class AnnotatedFolder:
             number += 1
             name = f"{stem}-{number}"
         self._used.add(name)
-        return self.folder / f"{name}{_SUFFIX}"
+        return self.folder / f"{name}.jpg"
 
 
 def output_folder(folder: Path) -> Path:

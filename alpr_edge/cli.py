@@ -7,7 +7,9 @@ import contextlib
 import importlib
 import math
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -32,6 +34,11 @@ _FORMATS = ("table", "json", "jsonl", "csv")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns one of :class:`~alpr_edge.errors.ExitCode`."""
     options = _parser().parse_args(arguments)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (it lives as long as we do)
+    if sys.stdout is None:
+        _say("stdout is closed; send it to a file, or to /dev/null")
+        return ExitCode.OUTPUT
     os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")  # one line a bad picture, and it is ours
     for stream in (sys.stdout, sys.stderr):  # plates are Chinese, whatever the locale says
         if hasattr(stream, "reconfigure"):
@@ -72,12 +79,13 @@ def read(options: argparse.Namespace) -> ExitCode:
     timings = []
     failed = interrupted = False
     try:
-        for file, result in _results(alpr, _progress(files, options.format), writer):
-            failed |= result is None
-            if result is not None:
-                timings.append((result.ms, result.read))
-                if annotated:
-                    annotated.save(file, result)
+        with _interrupted_by_any():
+            for file, result in _results(alpr, _progress(files, options.format), writer):
+                failed |= result is None
+                if result is not None:
+                    timings.append((result.ms, result.read))
+                    if annotated:
+                        annotated.save(file, result)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -100,11 +108,12 @@ def inspect(options: argparse.Namespace) -> ExitCode:
     from alpr_edge.manifest import load
     from alpr_edge.tuning import Chooser
 
-    if options.model is not None:
-        print(describe(load(options.model)))
+    folder = options.model
+    if folder is not None and not (Path(folder) / "detector").is_dir():
+        print(describe(load(folder)))
         return ExitCode.OK
     with _warnings_said():
-        print(describe_models(Chooser()))
+        print(describe_models(Chooser(models=folder)))
     return ExitCode.OK
 
 
@@ -119,6 +128,7 @@ def tune(options: argparse.Namespace) -> ExitCode:
     if path is None:
         raise UsageError(f"{tuning.VARIABLE} is empty: name the file to write with --out")
     files = find_pictures(options.paths) if options.paths else []
+    tuning.make_room(path)
     if (load := load_average()) > BUSY:
         _say(f"other programs are running (load average {load:.1f}): the times will not be true")
     with _tuning_bar() as progress:
@@ -128,7 +138,8 @@ def tune(options: argparse.Namespace) -> ExitCode:
         )
     print_table(tune.table(timings, chosen), sys.stdout)
     tuning.save(tune.as_tuning(chosen, MODELS), path)
-    _say(f"stored in {path}; read and ALPR() follow it")
+    follow = "" if path == tuning.config_path() else f" with {tuning.VARIABLE}={path}"
+    _say(f"stored in {path}; read and ALPR() follow it{follow}")
     return ExitCode.OK
 
 
@@ -150,21 +161,37 @@ def _results(
         yield file, result
 
 
+@contextlib.contextmanager
+def _interrupted_by_any() -> Iterator[None]:
+    """SIGTERM and SIGHUP are Ctrl-C within, unless somebody handles or ignores them."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []  # Python allows no others to set handlers
+    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _alpr(options: argparse.Namespace) -> ALPR:
     from alpr_edge._cv2 import cv2
     from alpr_edge.pipeline import ALPR
 
-    least: float | None = options.min_confidence
-    if options.threads:
-        cv2.setNumThreads(options.threads)
-    return ALPR(
+    alpr = ALPR(
         models=options.models,
         cut_outs=options.crops,
         threads=options.threads,
         precision=options.precision,
-        min_confidence=0.0 if options.crops and least is None else least,
+        min_confidence=options.min_confidence,
         min_detection=options.min_detection,
     )
+    if options.threads:
+        cv2.setNumThreads(options.threads)
+    return alpr
 
 
 def _progress(files: Sequence[str], output: str) -> Iterator[str]:
@@ -284,8 +311,8 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=inspect)
     command.add_argument(
         "model", metavar="MODEL", nargs="?",
-        help="model folder or manifest file: its manifest and ancestors (default: the shipped "
-        "variants, those chosen on this CPU, and why)",
+        help="model folder or manifest file: its manifest and ancestors; models folder (default: "
+        "the shipped one): its variants, those chosen on this CPU, and why",
     )
 
     command = commands.add_parser(

@@ -210,16 +210,8 @@ class PlateDetector(StagedDetector):
         self, outputs: dict[str, NDArray[np.float32]], framed: Framed, least: float
     ) -> list[Detection]:
         """The plates in the outputs, in the picture's pixels, inside it."""
-        boxes, corners, scores = self._decoded(self.engine, outputs, least)
-        boxes = framed.mapping.inverse(boxes.reshape(-1, 2, 2))
-        boxes = np.clip(boxes, 0, [framed.width, framed.height])
-        return [
-            Detection(box=geometry.quad_box(box), corners=geometry.as_quad(quad), confidence=score)
-            for box, quad, score in zip(
-                boxes, framed.mapping.inverse(corners), scores.tolist(), strict=True
-            )
-            if (box[1] > box[0]).all()  # else it lies in the frame's grey margin
-        ]
+        decoded = self._decoded(self.engine, outputs, least)
+        return in_picture(*decoded, framed.mapping, framed.width, framed.height)
 
     def _decoded(
         self, engine: Engine, outputs: dict[str, NDArray[np.float32]], least: float
@@ -234,6 +226,20 @@ class PlateDetector(StagedDetector):
         if not (np.isfinite(boxes).all() and np.isfinite(corners).all()):
             raise ModelError(f"{engine.folder}: boxes are not finite; get the model anew")
         return boxes, corners, scores
+
+
+def in_picture(
+    boxes: Floats, corners: Floats, scores: Floats, mapping: geometry.Letterbox,
+    width: int, height: int,
+) -> list[Detection]:
+    """What :func:`alpr_edge.decode.select` gives of a network's frame, in the pixels of the picture
+    of ``width`` x ``height`` in it: boxes inside it, without those in the frame's grey margin."""
+    boxes = np.clip(mapping.inverse(boxes.reshape(-1, 2, 2)), 0, [width, height])
+    return [
+        Detection(box=geometry.quad_box(box), corners=geometry.as_quad(quad), confidence=score)
+        for box, quad, score in zip(boxes, mapping.inverse(corners), scores.tolist(), strict=True)
+        if (box[1] > box[0]).all()
+    ]
 
 
 def _turned_back(detection: Detection, turns: int, image: Image) -> Detection:

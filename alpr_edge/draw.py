@@ -30,7 +30,8 @@ def draw_plates(image: Image, plates: Sequence[Plate]) -> Image:
 
 
 def _label(canvas: Image, text: str, plate: Plate) -> None:
-    """Write ``text`` on a dark ground above the plate, or below it at the picture's upper edge."""
+    """Write ``text`` on a dark ground above the plate, below it at the picture's upper edge, on it
+    where it fills the picture."""
     size = max(12, round(max(canvas.shape[:2]) / 45))
     font = cv2.FontFace(_FONT)
     _, _, written, _ = cv2.getTextSize(canvas.shape[1::-1], text, (0, 0), font, size)
@@ -38,6 +39,6 @@ def _label(canvas: Image, text: str, plate: Plate) -> None:
     left = int(np.clip(plate.box[0], 0, max(0, canvas.shape[1] - width)))
     top = int(plate.box[1]) - height - 4
     if top < 0:
-        top = int(plate.box[3]) + 4
+        top = max(0, min(int(plate.box[3]) + 4, canvas.shape[0] - height))
     cv2.rectangle(canvas, (left, top), (left + width, top + height), _GROUND, cv2.FILLED)
     cv2.putText(canvas, text, (left + size // 6, top + size), _TEXT, font, size)

@@ -29,6 +29,8 @@ DEVICE = "CPU"
 BATCHES = (1, 4)
 """A model with a free batch is compiled for these: with the batch fixed OpenVINO copies less and
 fuses more, and four plates share each weight they load."""
+MOST = 256
+"""Threads or streams; OpenVINO aborts the process over too many."""
 _LAYER_FACTS = ("layerType", "runtimePrecision", "primitiveType")
 _NO_WORK = ("Input", "Output", "Const")
 _NO_ARITHMETIC = ("Convert", "Gather", "Reorder", "Reshape", "Transpose")
@@ -54,7 +56,7 @@ class Engine:
 
     Raises:
         ModelError: the model is missing, corrupt, or not what its manifest says.
-        UsageError: ``threads`` or ``streams`` is below 1.
+        UsageError: ``threads`` or ``streams`` is no whole number of 1 to :data:`MOST`.
     """
 
     def __init__(
@@ -62,8 +64,9 @@ class Engine:
         cache_dir: str | os.PathLike[str] | None = None, streams: int = 1,
     ) -> None:
         for name, value in (("threads", threads), ("streams", streams)):
-            if value is not None and value < 1:
-                raise UsageError(f"{name} is {value}; allowed: 1 or more")
+            if value is not None and not (isinstance(value, int) and 1 <= value <= MOST):
+                raise UsageError(f"{name} is {value!r}; allowed: whole numbers from 1 to {MOST} "
+                                 f"(this machine has {os.cpu_count()} cores)")
         begin = time.perf_counter()
         self.folder = Path(folder)
         self.manifest = manifests.load(self.folder)

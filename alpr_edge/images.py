@@ -15,7 +15,7 @@ from alpr_edge.types import Image
 MAX_SIDE = 32766
 """Longest side OpenCV can warp."""
 SUFFIXES = frozenset((
-    ".avif", ".bmp", ".dib", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg",
+    ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
     ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
 ))
 """What counts as a picture when a folder is read; a file named itself may be called anything."""

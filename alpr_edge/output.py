@@ -29,7 +29,8 @@ _PLATE_COLUMNS = [
 CSV_COLUMNS = [
     "file", "error", "width", "height", *_PLATE_COLUMNS, *(f"ms_{stage}" for stage in Stage)
 ]
-_PIPED_WIDTH = 160
+_PIPED_WIDTH, _ENDLESS = 160, 10_000
+"""Columns of a table that goes to no terminal: at least, and at most."""
 
 
 class Writer(Protocol):
@@ -161,8 +162,10 @@ class PlateTable:
 
 def print_table(table: Table, stream: TextIO) -> None:
     """Print a table as wide as the terminal, or as it needs where it goes elsewhere."""
-    width = None if stream.isatty() else _PIPED_WIDTH
-    console = Console(file=stream, width=width, highlight=False)
+    console = Console(file=stream, width=None if stream.isatty() else _PIPED_WIDTH, highlight=False)
+    if not stream.isatty():
+        endless = console.options.update(max_width=_ENDLESS)
+        console.width = max(_PIPED_WIDTH, console.measure(table, options=endless).maximum)
     with console.capture() as text:  # printing itself, rich would exit on a broken pipe
         console.print(table)
     stream.write(text.get())

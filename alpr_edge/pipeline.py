@@ -17,7 +17,7 @@ from alpr_edge import alphabet, geometry, rereading
 from alpr_edge.detector import PlateDetector, StagedDetector, WholePicture
 from alpr_edge.draw import draw_plates
 from alpr_edge.engine import Engine
-from alpr_edge.errors import UsageError
+from alpr_edge.errors import ImageError, UsageError
 from alpr_edge.images import check_image, load_image
 from alpr_edge.kind import plate_kind
 from alpr_edge.picks import Precision
@@ -59,7 +59,7 @@ class ALPR:
         precision: ``fp32`` takes models that are not quantized, ``int8`` quantized ones, ``auto``
             those picked for this class of CPU.
         min_confidence: plates whose text is less certain are left out; None takes the model's own
-            threshold (0 for a reader of your own), 0 keeps all.
+            threshold (0 with ``cut_outs`` and for a reader of your own), 0 keeps all.
         min_detection: detections less certain are left out; None takes the model's own threshold.
         cut_outs: the pictures are plate cut-outs, of one plate each. It is read in the whole
             picture and wherever the detector finds it; the most certain reading is the answer.
@@ -105,7 +105,8 @@ class ALPR:
         self.reader: ReaderLike = reader or _reader(chooser, load)
         if min_confidence is None:
             own = self.reader
-            min_confidence = own.min_confidence if isinstance(own, PlateReader) else 0.0
+            least = own.min_confidence if isinstance(own, PlateReader) else 0.0
+            min_confidence = 0.0 if cut_outs else least
         self.min_confidence = min_confidence
         self.min_detection = min_detection or 0.0
         self.cut_outs = cut_outs
@@ -142,13 +143,26 @@ class ALPR:
         return list(self.run(frame).plates)
 
     def predict_batch(self, frames: Iterable[Picture]) -> list[list[Plate]]:
-        """:meth:`predict` for each picture, in order; they may differ in size."""
-        return [self.predict(frame) for frame in frames]
+        """:meth:`predict` for each picture, in order; they may differ in size.
+
+        Raises:
+            ImageError: one cannot be read; the message begins with its place, from 0.
+        """
+        if isinstance(frames, str | os.PathLike):
+            raise ImageError(f"predict_batch takes several pictures, not a path ({frames}); give "
+                             "[path], or call predict")
+        found = []
+        for place, frame in enumerate(frames):
+            try:
+                found.append(self.predict(frame))
+            except ImageError as error:
+                raise ImageError(f"picture {place} of the batch: {error}") from error
+        return found
 
     def run(self, frame: Picture) -> Result:
         """What :meth:`predict` finds, with the time each stage took."""
         watch = _Stopwatch()
-        image = load_image(frame) if isinstance(frame, str | os.PathLike) else check_image(frame)
+        image = _image(frame)
         watch.lap(Stage.LOAD)
         framed = self._detect.letterbox(image)
         watch.lap(Stage.LETTERBOX)
@@ -202,9 +216,17 @@ class ALPR:
         return outputs, readings
 
     @staticmethod
-    def draw(frame: Image, plates: Sequence[Plate]) -> Image:
-        """A copy of ``frame`` with the plates' outlines, texts and confidences drawn on it."""
-        return draw_plates(check_image(frame), plates)
+    def draw(frame: Picture, plates: Sequence[Plate]) -> Image:
+        """A copy of ``frame`` with the plates' outlines, texts and confidences drawn on it.
+
+        Raises:
+            ImageError: as :meth:`predict`.
+        """
+        return draw_plates(_image(frame), plates)
+
+
+def _image(frame: Picture) -> Image:
+    return load_image(frame) if isinstance(frame, str | os.PathLike) else check_image(frame)
 
 
 def _detector(

@@ -109,6 +109,26 @@ def config_path(environment: Mapping[str, str] = os.environ) -> Path | None:
     return folder / "alpr-edge" / "tune.json"
 
 
+def make_room(path: Path) -> None:
+    """Make the file's folder, to know before all measuring that it can be written.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path} cannot be written: {error.strerror}; name another file with --out"
+    )
+
+
 def save(tuning: Tuning, path: Path) -> None:
     """Write the file, whole or not at all.
 
@@ -122,9 +142,7 @@ def save(tuning: Tuning, path: Path) -> None:
             (Path(folder) / path.name).write_text(text, "utf-8")
             os.replace(Path(folder) / path.name, path)
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror}; name another file with --out"
-        ) from error
+        raise _unwritable(path, error) from error
 
 
 def load(path: Path) -> Tuning:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -70,7 +71,7 @@ def test_bad_pictures_are_error_objects_and_the_rest_goes_on(run, photos):
 def test_no_input_is_usage(run, tmp_path):
     for path in (tmp_path, tmp_path / "*.jpg", tmp_path / "absent.jpg"):
         code, out, err = run(path)
-        assert (code, out) == (ExitCode.USAGE, "") and "no picture in" in err
+        assert (code, out) == (ExitCode.USAGE, "") and "give picture files" in err
 
 
 @pytest.mark.parametrize("arguments", [
@@ -134,8 +135,13 @@ def test_broken_pipe_is_quiet(photos, tiny_models, name):
     assert (done.returncode, done.stderr) == (ExitCode.OK, "")
 
 
-@pytest.mark.parametrize("name", ["json", "jsonl"])
-def test_interrupt_exits_130_and_keeps_what_is_finished(tiny_models, tmp_path, frame, name):
+@pytest.mark.parametrize(("name", "signal_number"), [
+    ("json", signal.SIGINT), ("jsonl", signal.SIGINT),
+    ("json", signal.SIGTERM), ("json", signal.SIGHUP),
+])
+def test_interrupt_exits_130_and_keeps_what_is_finished(
+    tiny_models, tmp_path, frame, name, signal_number
+):
     cv2.imwrite(str(tmp_path / "a.png"), frame)
     files = [tmp_path / "a.png"]
     for number in range(3000):
@@ -148,7 +154,7 @@ def test_interrupt_exits_130_and_keeps_what_is_finished(tiny_models, tmp_path, f
         while (tmp_path / "out").stat().st_size < 9000:
             assert process.poll() is None
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal_number)
         _, err = process.communicate(timeout=20)
     text = (tmp_path / "out").read_text("utf-8")
     records = json.loads(text) if name == "json" else [json.loads(x) for x in text.splitlines()]
@@ -166,6 +172,27 @@ def test_annotated_pictures_are_written_once_each(run, photos, tmp_path):
     run(photos, photos / "deep", "--save-annotated", folder)
     assert (folder / "a-2.jpg").exists()
     assert cv2.imread(str(folder / "a.jpg")).shape == (128, 192, 3)
+
+
+def test_what_matches_nothing_is_an_error_beside_what_is_read(run, photos, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, out, err = run(photos, tmp_path / "empty", tmp_path / "*.bmp", "--format", "jsonl")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == ExitCode.FAILED and ["error" in r for r in records] == [False, False, True, True]
+    assert "empty: is a folder" in err and "*.bmp: no such file" in err
+
+
+def test_a_closed_stdout_is_told(tiny_models, photos):
+    shell = shlex.join(command(tiny_models, photos)) + " >&-"
+    done = subprocess.run(["sh", "-c", shell], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == ExitCode.OUTPUT
+    assert done.stderr == "alpr-edge: stdout is closed; send it to a file, or to /dev/null\n"
+
+
+def test_a_models_folder_is_inspected_like_the_shipped_one(tiny_models, capsys):
+    assert cli.main(["inspect", str(tiny_models)]) == ExitCode.OK
+    out = capsys.readouterr().out
+    assert out.startswith(f"models {tiny_models}\n") and "\nreader\n" in out
 
 
 def test_annotated_pictures_never_replace_what_is_read(run, photos):

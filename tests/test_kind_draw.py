@@ -68,3 +68,8 @@ def test_top_edge_has_its_own_colour():
     image = np.zeros((120, 200, 3), np.uint8)
     drawn = draw_plates(image, [make_plate("A", (50, 60, 150, 100))])
     assert (drawn[60, 90] != drawn[99, 90]).any()
+
+
+def test_the_text_of_a_plate_that_fills_the_picture_is_on_it():
+    drawn = draw_plates(np.zeros((120, 200, 3), np.uint8), [make_plate("A", (0, 0, 200, 120))])
+    assert (drawn > 150).all(axis=-1).sum() > 10  # the letters are white

@@ -119,3 +119,11 @@ def test_verdict_without_plates_or_pictures():
     assert got.met and got.reading_ms is None and "no plate" in str(got)
     with pytest.raises(ValueError, match="no picture"):
         verdict([])
+
+
+def test_a_long_name_is_not_folded_where_no_terminal_is():
+    stream, name = io.StringIO(), "x" * 200
+    writer = FORMATS["table"](stream)
+    writer.write({"file": name, "error": "no such file"})
+    writer.close()
+    assert name in stream.getvalue()

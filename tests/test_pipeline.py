@@ -73,13 +73,19 @@ def test_confidence_is_the_product_over_all_slots(alpr, frame):
 def test_path_and_array_give_the_same(alpr, frame, tmp_path):
     path = tmp_path / "frame.png"
     cv2.imwrite(str(path), frame)
-    assert alpr.predict(path) == alpr.predict(str(path)) == alpr.predict(frame)
+    plates = alpr.predict(path)
+    assert plates == alpr.predict(str(path)) == alpr.predict(frame)
+    np.testing.assert_array_equal(alpr.draw(path, plates), alpr.draw(frame, plates))
 
 
 def test_batch_is_each_on_its_own(alpr, frame):
     frames = [frame, frame[:64], frame[:, :96]]
     assert alpr.predict_batch(frames) == [alpr.predict(f) for f in frames]
     assert alpr.predict_batch([]) == []
+    with pytest.raises(ImageError, match="^picture 1 of the batch: frame is NoneType"):
+        alpr.predict_batch([frame, None])
+    with pytest.raises(ImageError, match="several pictures, not a path"):
+        alpr.predict_batch("frame.png")
 
 
 def test_every_stage_is_stamped_and_they_add_up(alpr, frame):

@@ -297,6 +297,19 @@ def test_the_command_measures_stores_and_is_followed(models, tmp_path, frame, mo
     assert cli.main(["inspect"]) == ExitCode.OK
     out, _ = capsys.readouterr()
     assert str(path) in out and "tuned on this device" in out
+    other = tmp_path / "other.json"
+    assert cli.main([*arguments, "--out", str(other)]) == ExitCode.OK
+    assert f"follow it with {tuning.VARIABLE}={other}" in capsys.readouterr().err
+
+
+def test_where_the_tuning_cannot_be_written_nothing_is_measured(
+    tmp_path, frame, capsys, monkeypatch
+):
+    monkeypatch.setattr("alpr_edge.tune.tune", None)
+    cv2.imwrite(str(tmp_path / "a.png"), frame)
+    out = tmp_path / "a.png" / "tune.json"
+    assert cli.main(["tune", str(tmp_path / "a.png"), "--out", str(out)]) == ExitCode.OUTPUT
+    assert "name another file with --out" in capsys.readouterr().err
 
 
 def test_an_interruption_stores_nothing(models, tmp_path, monkeypatch):

@@ -52,11 +52,11 @@ def quantize_with_control(
 
     Raises:
         ModelError: ``source`` or the detector is no intact model folder.
+        DataError: there is nothing to judge on.
         StepFailedError: the search failed, decoded results differ too much, or nothing runs in
             8 bits any more.
     """
     parent = manifests.load(source)
-    pictures = judging.pictures(parent.task)
 
     def make(folder: Path) -> Manifest:
         found = run_capped(
@@ -67,8 +67,8 @@ def quantize_with_control(
         model = openvino.Core().read_model(folder / MODEL_XML)
         notes = config.notes() | {
             "calibrated_on": f"{found['calibrated_on']} pictures",
-            "accuracy_control": f"max drop {max_drop:g} points on {len(pictures)} pictures of "
-                                f"{judging.split}",
+            "accuracy_control": f"max drop {max_drop:g} points on {found['judged_on']} pictures "
+                                f"of {judging.split}",
         }
         made = quantized_manifest("quantize-accuracy", parent, folder, model, notes)
         return judged("quantize-accuracy", made, source, folder, judging.data, config, tolerances)
@@ -109,7 +109,7 @@ def control_work(
         **arguments,
     )
     save_ir(quantized, Path(folder))
-    return {"calibrated_on": len(items)}
+    return {"calibrated_on": len(items), "judged_on": len(pictures)}
 
 
 def validation(folder: Path, pictures: list[Sample]) -> Validate:

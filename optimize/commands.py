@@ -9,7 +9,6 @@ import argparse
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from alpr_edge import manifest as manifests
 from optimize import options as groups
@@ -73,13 +72,14 @@ def quantize_step(options: argparse.Namespace, source: Path) -> list[StepResult]
     from optimize.convert import compress
     from optimize.quantize import quantize
 
-    config = _quantize_config(options, source, "int8")
+    task = manifests.load(source).task
+    config = groups.quantize_config(options, task, "int8")
     tolerances = groups.tolerances(options)
-    if _asked_for(options):
+    if groups.quantize_settings(options):
         results = [quantize(source, options.out, options.data, config, tolerances=tolerances)]
     else:
         results = quantize_best(
-            source, options.out, candidates(config, manifests.load(source).task),
+            source, options.out, candidates(config, task),
             judging(options, options.target), name=config.name, tolerances=tolerances,
         )
     half = compress(
@@ -93,7 +93,7 @@ def quantize_accuracy_step(options: argparse.Namespace, source: Path) -> list[St
     """OpenVINO IR to INT8 by NNCF's accuracy control with our metric on dev."""
     from optimize.accuracy_control import quantize_with_control
 
-    config = _quantize_config(options, source, "int8ac")
+    config = groups.quantize_config(options, manifests.load(source).task, "int8ac")
     return [quantize_with_control(
         source, options.out, config, judging(options, options.target), max_drop=options.max_drop,
         tolerances=groups.tolerances(options),
@@ -141,18 +141,3 @@ STEPS = (
 """In the order in which ``all`` runs them."""
 USUAL = tuple(step.name for step in STEPS if step.usual)
 
-
-def _asked_for(options: argparse.Namespace) -> dict[str, Any]:
-    """The settings of quantization that the command line fixes."""
-    names = ("overflow_fix", "preset", "bias_correction", "matmuls")
-    return {name: getattr(options, name) for name in names if getattr(options, name)}
-
-
-def _quantize_config(options: argparse.Namespace, source: Path, name: str) -> Any:
-    from optimize.quantize import QuantizeConfig
-
-    reader = manifests.load(source).task == "reader"
-    return QuantizeConfig(
-        name=name, target=options.target, limit=options.limit,
-        detector=options.detector if reader else None, **_asked_for(options),
-    )

@@ -49,8 +49,17 @@ def raw_differences(parent: Sequence[Outputs], child: Sequence[Outputs]) -> dict
 def aligned(parent: Outputs, child: Outputs) -> tuple[Outputs, Outputs]:
     """A detector's outputs of the cells that both have, in the order of their numbers: of two
     scores that are nearly equal, one model has this first, the other one that. :data:`CELLS` is 0
-    in the parent and :func:`beyond` in the child."""
+    in the parent and :func:`beyond` in the child.
+
+    Raises:
+        StepFailedError: they have none in common.
+    """
     _, mine, theirs = np.intersect1d(parent[CELLS][0], child[CELLS][0], return_indices=True)
+    if not len(mine):
+        raise StepFailedError(
+            f"none of the {child[CELLS].size} best cells is among the parent's; allowed: at least "
+            "1 in common. The step lost accuracy: look for an operator that was converted wrongly"
+        )
     names = [name for name in parent if name != CELLS]
     lost = max(beyond(parent, child), beyond(child, parent))
     return (

@@ -27,7 +27,7 @@ from optimize import networks
 from optimize.capped import run_capped
 from optimize.networks import open_network
 from optimize.pictures import digest, judging_pictures, network_inputs, spread
-from optimize.steps import fingerprint, remembered
+from optimize.steps import TARGET, fingerprint, remembered
 
 PICTURES = 16
 """Different pictures that take turns while timing."""
@@ -66,7 +66,7 @@ class Judging:
     """What a variant is measured on and at: the split, at most ``limit`` pictures, the target."""
 
     data: Path
-    target: str = "zen2"
+    target: str = TARGET
     split: str = Split.DEV.value
     limit: int | None = None
 

@@ -22,6 +22,7 @@ from torch.nn import functional
 from alpr_edge import geometry
 from alpr_edge.geometry import PAD_VALUE, PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.manifest import DetectorDecode
+from training.detector.assign import box_iou
 
 SAMPLES = 2
 """S: a large plate is averaged over at most this many samples a side of an output pixel."""
@@ -175,15 +176,6 @@ def voting(chosen: Tensor, boxes: Tensor, scores: Tensor, iou: float) -> Tensor:
     doubles = doubles | (chosen[:, None] == torch.arange(len(boxes)))
     votes = scores.square() * doubles
     return votes / votes.sum(dim=1, keepdim=True).clamp(min=_TINY)
-
-
-def box_iou(box: Tensor, boxes: Tensor) -> Tensor:
-    """Intersection over union of boxes (..., 4) with boxes (N, 4): (..., N)."""
-    low = torch.maximum(box[..., :2], boxes[..., :2])
-    high = torch.minimum(box[..., 2:], boxes[..., 2:])
-    intersection = (high - low).clamp(min=0).prod(dim=-1)
-    areas = [(b[..., 2:] - b[..., :2]).clamp(min=0).prod(dim=-1) for b in (box, boxes)]
-    return intersection / (areas[0] + areas[1] - intersection).clamp(min=_TINY)
 
 
 def rectify(frame: Tensor, quads: Tensor) -> Tensor:

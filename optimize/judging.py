@@ -9,8 +9,7 @@ from typing import Any
 
 from alpr_edge import manifest as manifests
 from alpr_edge.errors import UsageError
-from optimize.options import TARGET
-from optimize.steps import TASKS
+from optimize.steps import TARGET, TASKS
 
 
 def measure_all(options: argparse.Namespace) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
+from typing import Any
 
 from alpr_edge import isa
-from optimize.steps import Tolerances
+from optimize.steps import TARGET, Tolerances
 from training.commands import add_missed, add_texts
 
-TARGET = "zen2"
 THREADS, RUNS = 2, 200
 FRAME, PLATES = (1080, 1920), 4
+BIAS_CORRECTIONS = ("fast", "full", "none")
 MAX_DROP = 0.5
 """Points of accuracy that a pick may lose."""
 
@@ -79,11 +81,27 @@ def add_quantize(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--preset", choices=("performance", "mixed"), help=f"activations symmetric or not{only}"
     )
-    command.add_argument("--bias-correction", choices=("fast", "full", "none"), help=only[2:])
+    command.add_argument("--bias-correction", choices=BIAS_CORRECTIONS, help=only[2:])
     command.add_argument(
         "--matmuls", choices=("fp32", "int8", "convolutions"),
         help="matrix products: not quantized, quantized (pays with VNNI), or as convolutions "
              f"quantized (pays on AVX2 too; not for qat){only}",
+    )
+
+
+def quantize_settings(given: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were fixed, of what :func:`add_quantize` parsed."""
+    names = ("overflow_fix", "preset", "bias_correction", "matmuls")
+    return {name: getattr(given, name) for name in names if getattr(given, name)}
+
+
+def quantize_config(given: argparse.Namespace, task: str, name: str) -> Any:
+    """The :class:`optimize.quantize.QuantizeConfig` of the variant ``name`` of a task."""
+    from optimize.quantize import QuantizeConfig
+
+    return QuantizeConfig(
+        name=name, target=given.target, limit=given.limit,
+        detector=given.detector if task == "reader" else None, **quantize_settings(given),
     )
 
 
@@ -184,9 +202,12 @@ def _frame(text: str) -> tuple[int, int]:
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text}; allowed: above 0 and below 1")
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: above 0 and below 1, e.g. 0.25")
     return value
 
 

@@ -36,7 +36,7 @@ from optimize.quantize import (
     quiet_nncf,
 )
 from optimize.steps import StepResult, Tolerances, run_step, save_ir
-from training.checkpoint import Weights
+from training.checkpoint import Weights, data_hash
 from training.detector.model import Detector
 from training.networks import build
 from training.options import RunOptions
@@ -73,7 +73,9 @@ def quantize_aware(
     source = out / "fp32" / weights.task
     parent = manifests.load(source)
     check_made_of(parent, weights, checkpoint, source)
-    inputs = quantize_inputs(parent, data, config) | {"tolerances": tolerances, "minutes": minutes}
+    inputs = quantize_inputs(parent, data, config) | selection.hashes() | {
+        "data": data_hash(data), "tolerances": tolerances, "minutes": minutes,
+    }
 
     def make(folder: Path) -> Manifest:
         items = list(calibration_inputs(parent, data, config))

@@ -26,6 +26,7 @@ from optimize import convolutions
 from optimize.compare import check_agreement, check_executed, compare_at
 from optimize.pictures import calibration_pictures, detected_plates, network_inputs
 from optimize.steps import (
+    TARGET,
     StepFailedError,
     StepResult,
     Tolerances,
@@ -43,8 +44,8 @@ _BETWEEN = ["Add", "Multiply", "MVN", "Softmax", "ReduceMean"]
 _FLOAT_TYPES: dict[Matmuls, list[str]] = {
     "fp32": _PRODUCTS, "int8": [], "convolutions": _PRODUCTS + _BETWEEN,
 }
-_WEIGHTED = frozenset({"Convolution", "GroupConvolution", "MatMul"})
-BIAS_CORRECTIONS = ("fast", "full", "none")
+WEIGHTED = frozenset({"Convolution", "GroupConvolution", "MatMul"})
+"""The types of the operations that may run in 8 bits."""
 FLAT = 4.0
 """A picture whose values deviate by less, of 255, shows nothing."""
 MAX_FLAT = 0.1
@@ -73,7 +74,7 @@ class QuantizeConfig:
     preset: str | None = None
     bias_correction: str = "fast"
     matmuls: Matmuls = "fp32"
-    target: str = "zen2"
+    target: str = TARGET
     limit: int | None = None
     detector: Path | None = None
 
@@ -234,7 +235,7 @@ def float_layers(model: Any, matmuls: bool) -> dict[str, str]:
     ends = set(tail(model))
     found: dict[str, list[str]] = {}
     for op in model.get_ordered_ops():
-        if op.get_type_name() in _WEIGHTED and not in_8_bits(op):
+        if op.get_type_name() in WEIGHTED and not in_8_bits(op):
             name = op.get_friendly_name()
             if name in ends:
                 reason = "the last before an output"
@@ -256,7 +257,7 @@ def tail(model: Any) -> list[str]:
         if name in names or kind in ("Constant", "Parameter"):
             continue
         names.add(name)
-        if kind not in _WEIGHTED:
+        if kind not in WEIGHTED:
             waiting += [value.get_node() for value in node.input_values()]
     return sorted(names)
 

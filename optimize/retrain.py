@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from alpr_edge.errors import OutputError
-from alpr_edge.manifest import hash_file
 from optimize import options as groups
 from optimize.steps import StepResult, Tolerances, read_json, write_json
 
@@ -84,18 +83,8 @@ def qat_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult]:
     """Quantization-aware training of the checkpoint that OUT/fp32 was made of: OUT/qat."""
     from optimize.export import deployable
     from optimize.qat import quantize_aware
-    from optimize.quantize import QuantizeConfig
 
-    reader = deployable(checkpoint).task == "reader"
-    chosen = {
-        name: getattr(options, name)
-        for name in ("overflow_fix", "preset", "bias_correction", "matmuls")
-        if getattr(options, name)
-    }
-    config = QuantizeConfig(
-        name="qat", target=options.target, limit=options.limit,
-        detector=options.detector if reader else None, **chosen,
-    )
+    config = groups.quantize_config(options, deployable(checkpoint).task, "qat")
     return [quantize_aware(
         checkpoint, options.out, options.data, config, minutes=options.minutes,
         options=_run_options(options), selection=_selection(options),
@@ -171,11 +160,7 @@ def _inputs(options: argparse.Namespace, **more: Any) -> dict[str, Any]:
         name: load_weights(value).sha256 if isinstance(value, Path) else value
         for name, value in more.items()
     }
-    lists = {
-        name: hash_file(path) for name in ("pseudo", "corrections", "missed")
-        if (path := getattr(options, name)) is not None
-    }
-    return facts | lists | {
+    return facts | _selection(options).hashes() | {
         "data": data_hash(options.data), "minutes": options.minutes, "limit": options.limit,
     }
 

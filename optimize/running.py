@@ -11,7 +11,7 @@ from alpr_edge.errors import UsageError
 from optimize import options as groups
 from optimize.commands import STEPS, Step
 from optimize.judging import judging, measure_task, select_and_show
-from optimize.steps import StepResult
+from optimize.steps import TARGET, StepResult
 
 
 def run_all(options: argparse.Namespace) -> None:
@@ -85,7 +85,7 @@ def run_one_graph(options: argparse.Namespace) -> None:
     from optimize.frame_network import FrameConfig
     from optimize.pictures import calibration_pictures
 
-    for target in options.targets or [groups.TARGET]:
+    for target in options.targets or [TARGET]:
         verified(target)
     torch.set_num_threads(1)
     begin = time.perf_counter()
@@ -102,7 +102,7 @@ def run_one_graph(options: argparse.Namespace) -> None:
     )
     _tell("one graph", [made], begin)
     print(f"frame to texts, {options.runs} runs taking turns, {options.threads} threads:")
-    for target in options.targets or [groups.TARGET]:
+    for target in options.targets or [TARGET]:
         one, two = graphs.time_routes(
             made.folder, options.out, options.data, target=target, threads=options.threads,
             runs=options.runs, limit=options.limit,

@@ -23,9 +23,9 @@ from alpr_edge.errors import UsageError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.manifest import MODEL_BIN, MODEL_XML
 from optimize.hooked import Hooked, recover
-from optimize.quantize import quiet_nncf
+from optimize.quantize import WEIGHTED, quiet_nncf
 from optimize.steps import StepFailedError
-from training.checkpoint import load_weights, save_weights
+from training.checkpoint import commit, load_weights, save_weights
 from training.detector.model import Detector
 from training.distill import kept_notes, lineage
 from training.networks import build
@@ -33,7 +33,6 @@ from training.options import RunOptions
 from training.reader.model import Reader
 from training.selection import EVERYTHING, Selection
 
-WEIGHTED = ("Convolution", "GroupConvolution", "MatMul")
 SMALLEST = (64, 64)
 """A picture on which a detector shows all its layers."""
 TOLERANCE = 0.01
@@ -60,8 +59,8 @@ def sparsify(
     save_weights(
         target, task=weights.task, config=student.config, state=folded(student),
         notes=kept_notes(weights) | {
-            "made_by": "sparsify", "lineage": lineage(checkpoint, weights), "zeros": ratio,
-            "dev": figures,
+            "commit": commit(), "made_by": "sparsify", "lineage": lineage(checkpoint, weights),
+            "zeros": ratio, "dev": figures,
         },
     )
     return target

@@ -19,18 +19,21 @@ from alpr_edge.errors import AlprEdgeError, ExitCode, ModelError, OutputError
 from alpr_edge.manifest import MODEL_BIN, MODEL_XML, Manifest, Task
 
 MODEL_ONNX = "model.onnx"
+TARGET = "zen2"
+"""The CPU that models are judged and timed for, where none is named."""
 TASKS: tuple[Task, ...] = get_args(Task)
 _ROOT = Path(__file__).parent.parent
 _SHARED = ("compare.py", "pictures.py", "steps.py")
 """Our modules that every step depends on."""
 _SOURCES: dict[str, tuple[str, ...]] = {
-    "detector": ("training/detector/model.py", "training/detector/mobilenetv4.py"),
-    "reader": ("training/reader/model.py",),
+    "detector": (
+        "training/detector/model.py", "training/detector/mobilenetv4.py", "alpr_edge/decode.py",
+    ),
+    "reader": ("training/reader/model.py", "alpr_edge/alphabet.py", "alpr_edge/geometry.py"),
 }
 _SOURCES["pipeline"] = (
     *_SOURCES["detector"], *_SOURCES["reader"], "optimize/frame_network.py",
-    "optimize/two_routes.py",
-    "alpr_edge/geometry.py", "alpr_edge/decode.py",
+    "optimize/two_routes.py", "training/detector/assign.py",
 )
 
 

@@ -1,5 +1,5 @@
-"""One graph beside the two-stage pipeline of the same weights: the same plates, and how long each
-takes. Needs the runtime only.
+"""One graph beside the two-stage pipeline of the same weights, which looks once as the graph does
+(:func:`looking_once`): the same plates, and how long each takes. Needs the runtime only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from alpr_edge.detector import PlateDetector
 from alpr_edge.engine import Engine
 from alpr_edge.images import load_image
 from alpr_edge.manifest import Manifest
-from alpr_edge.reader import decode_logits
+from alpr_edge.reader import PlateReader, decode_logits
 from alpr_edge.types import Detection, Plate, Reading
 from optimize.compare import Outputs
 from optimize.evaluate import PICTURES, Latency, take_turns
@@ -66,11 +66,17 @@ class Same:
         return {name: float(value) for name, value in dataclasses.asdict(self).items()}
 
 
+class ReadingOnce(PlateReader):
+    """To :class:`alpr_edge.ALPR` a reader of one's own, by which nothing is read again, plates of
+    two rows neither."""
+
+
 def looking_once(models: Path, threads: int | None = None) -> ALPR:
-    """The two stages of a models folder, all plates told; each looks once, as the graph does."""
-    detector = PlateDetector(models / "detector", threads=threads, second_look=False)
+    """The two stages of a models folder, all plates told. Each looks once, as the graph does: no
+    second, closer or turned look, and no plate or row is read again."""
     return ALPR(
-        models=models, detector=detector, threads=threads, min_confidence=0, reread=False
+        detector=PlateDetector(models / "detector", threads=threads, second_look=False),
+        reader=ReadingOnce(models / "reader", threads=threads), min_confidence=0, turned=False,
     )
 
 
@@ -135,10 +141,11 @@ def check_plates(step: str, same: Same, tolerances: Tolerances) -> None:
 def time_both(
     folder: Path, models: Path, frames: Sequence[Sample], *, threads: int, runs: int
 ) -> tuple[Latency, Latency]:
-    """Milliseconds from a frame to its texts, taking turns: by the graph in ``folder``, and by the
-    two stages in ``models``, which read only the plates they find."""
+    """Milliseconds from a frame to its texts, taking turns: by the graph in ``folder``, which reads
+    K plates of every frame, and by the two stages in ``models``, :func:`looking_once`, which read
+    those that they find, more than K too."""
     graph = Engine(folder, threads=threads)
-    alpr = ALPR(models=models, threads=threads, min_confidence=0)
+    alpr = looking_once(models, threads)
     inputs = [fit(graph.manifest, load_image(sample.path)) for sample in spread(frames, PICTURES)]
     one, two = take_turns(
         (

@@ -20,7 +20,18 @@ from alpr_edge.errors import DataError, ExitCode, UsageError
 from alpr_edge.markdown import replace_block
 from training import ablate as module
 from training.__main__ import main
-from training.ablate import BASE, BLOCK, DOCUMENT, RESULT, ablate, committed, table, variants
+from training.ablate import (
+    BASE,
+    BLOCK,
+    DOCUMENT,
+    RESULT,
+    ablate,
+    committed,
+    digest,
+    facts_of,
+    table,
+    variants,
+)
 from training.checkpoint import LAST, save_weights
 from training.csv_list import write_csv
 from training.options import RunOptions
@@ -59,6 +70,18 @@ def test_every_variant_is_one_change_away_from_the_base(tmp_path) -> None:
     assert len({json.dumps(dataclasses.asdict(v.recipe), default=str) for v in found.values()}) \
         == len(found)
     assert "pseudo" not in variants(base, tmp_path, None)
+
+
+def test_a_result_counts_for_its_variant_alone(tmp_path) -> None:
+    pseudo, base = tmp_path / "pseudo", reader.fast_recipe()
+    pseudo.write_text("a")
+    found = variants(base, tmp_path / "encoder", pseudo)
+    digests = {name: digest(facts_of(variant.recipe)) for name, variant in found.items()}
+    assert len(set(digests.values())) == len(digests)
+    pseudo.write_text("b")
+    assert digest(facts_of(found["pseudo"].recipe)) not in digests.values()
+    more = dataclasses.replace(base, batch_size=base.batch_size + 1)
+    assert digest(facts_of(more)) not in digests.values()
 
 
 def test_runs_are_compared_with_the_base_of_their_seed_and_not_repeated(tmp_path, runs) -> None:

@@ -16,7 +16,12 @@ from training import average as averaging
 from training.__main__ import main
 from training.average import average, mixed
 from training.checkpoint import BEST, LAST, load_weights, save_weights
+from training.detector.closer import closer_loop
+from training.detector.train import edge_loop
+from training.finetune import finetune_recipe
+from training.networks import CHOOSE
 from training.reader.model import Reader, ReaderConfig, reader_tiny
+from training.reader.train import edge_recipe, polish_recipe
 
 
 @pytest.fixture
@@ -61,7 +66,7 @@ def test_the_best_mixture_on_dev_replaces_a_worse_best(
     def judge(network):
         return {"exact": exact[float(network.head.bias[0].detach())]}
 
-    monkeypatch.setattr(averaging, "judge_of", lambda task, data, corrections, frame_texts: judge)
+    monkeypatch.setattr(averaging, "judge_of", lambda *_: judge)
     made = average(run_dir, run_dir / "start", data, [0.25, 0.5, 0.75], threads=1)
     assert made.replaced is replaced
     assert list(made.figures) == [0.25, 0.5, 0.75]
@@ -77,6 +82,12 @@ def test_the_command_judges_on_dev(run_dir, data, capsys):
     assert main(["average", *arguments, "--shares", "0.5", "--threads", "1"]) == 0
     told = capsys.readouterr().out
     assert "0.5 of the run: exact 0.0000 on dev" in told and "none is better" in told
+
+
+def test_the_figure_that_decides_is_the_recipes():
+    assert {recipe().loop.choose for recipe in (edge_recipe, polish_recipe)} == {CHOOSE["reader"]}
+    assert finetune_recipe(1).loop.choose == CHOOSE["reader"]
+    assert {recipe().choose for recipe in (edge_loop, closer_loop)} == {CHOOSE["detector"]}
 
 
 def test_a_share_that_was_asked_for_is_taken_whatever_dev_says(run_dir, data, capsys):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 
 import pytest
 import tiny
@@ -13,7 +15,7 @@ nncf = pytest.importorskip("nncf", reason="needs the extra 'optimize'")
 import openvino
 
 from alpr_edge import manifest as manifests
-from optimize import accuracy_control, candidates, quantize, steps
+from optimize import accuracy_control, candidates, options, quantize, steps
 from optimize.__main__ import main
 from optimize.evaluate import Judging
 from optimize.steps import StepFailedError, Tolerances
@@ -54,7 +56,7 @@ def test_candidates_differ_in_one_setting_and_name():
     found = candidates.candidates(base, "detector")
     assert len({config.name for config in found}) == len(found)
     assert {config.overflow_fix for config in found} == {f.value for f in nncf.OverflowFix}
-    assert {config.bias_correction for config in found} == set(quantize.BIAS_CORRECTIONS)
+    assert {config.bias_correction for config in found} == set(options.BIAS_CORRECTIONS)
     for config in found:
         changed = [f.name for f in dataclasses.fields(config)
                    if getattr(config, f.name) != getattr(base, f.name)]
@@ -80,6 +82,23 @@ def test_accuracy_control_by_our_metric(data, tmp_path):
     compiled = openvino.compile_model(detector / manifests.MODEL_XML, "CPU")
     share, each = validate(compiled, range(2))
     assert 0 <= share <= 1 and len(each) == 2
+
+
+def test_accuracy_control_tells_the_pictures_that_it_judged_on(models, data, tmp_path, monkeypatch):
+    shutil.copytree(data, tmp_path / "data")
+    frames = tmp_path / "data" / "frames.jsonl"
+    rows = [json.loads(line) for line in frames.read_text().splitlines()]
+    first = next(row for row in rows if row["split"] == "dev")
+    first["plates"] = []  # no metric
+    frames.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr(nncf, "quantize_with_accuracy_control", lambda model, **_: model)
+    (tmp_path / "made").mkdir()
+    found = accuracy_control.control_work(
+        source=str(models / "fp32" / "detector"), folder=str(tmp_path / "made"),
+        data=str(tmp_path / "data"), split="dev", limit=None, max_drop=0.5,
+        config=dataclasses.asdict(quantize.QuantizeConfig()),
+    )
+    assert found["judged_on"] == sum(row["split"] == "dev" for row in rows) - 1
 
 
 def test_quantized_with_accuracy_control(models, data, tmp_path, monkeypatch):

@@ -15,13 +15,15 @@ import tiny
 torch = pytest.importorskip("torch")
 
 from alpr_edge.data import read
-from alpr_edge.errors import DataError, OutputError, UsageError
+from alpr_edge.errors import DataError, ExitCode, OutputError, UsageError
 from training.__main__ import main
-from training.checkpoint import load_weights, save_weights
+from training.average import average
+from training.checkpoint import BEST, LAST, load_weights, save_weights
 from training.detector.close_ups import (
     HEIGHT,
     WIDTH,
     candidates_of,
+    dev_candidates,
     evaluate,
     finder,
     results,
@@ -166,6 +168,22 @@ def test_its_threshold_is_fitted_on_what_the_detector_finds(
     facts = publish(run, target, data, detector)
     assert 0 <= facts["score_threshold"] <= 1
     assert load_weights(target).notes["variant"] == CLOSER
+
+
+def test_averaged_weights_of_a_closer_look_are_judged_as_one(
+    data: Path, detector: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = network()
+    for name in (BEST, LAST, "start"):
+        save_weights(tmp_path / name, task="detector", config=model.config,
+                     state=model.state_dict(), notes={"variant": CLOSER, "dev": {"score": 1.0}})
+    given = ["average", "--data", str(data), "--run", str(tmp_path), "--start",
+             str(tmp_path / "start"), "--threads", "1", "--shares", "0.5"]
+    assert main(given) == ExitCode.USAGE
+    assert "add --detector DIR" in capsys.readouterr().err
+    found = average(tmp_path, tmp_path / "start", data, [0.5], threads=1, detector=detector)
+    assert found.figures[0.5] == evaluate(model, dev_candidates(data, detector))
+    assert main([*given, "--detector", str(detector)]) == ExitCode.OK
 
 
 def test_a_run_writes_weights_that_say_what_they_are(

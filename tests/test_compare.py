@@ -54,6 +54,11 @@ def test_a_cell_that_one_model_lacks_counts_by_its_score():
     assert found["cells"] == pytest.approx(0.4)  # cell 1 has 0.5, the child's least is 0.1
 
 
+def test_no_cell_in_common_fails():
+    with pytest.raises(StepFailedError, match="none of the 2 best cells is among the parent's"):
+        compare.raw_differences([cells([3, 1], [0.9, 0.5])], [cells([7, 8], [0.9, 0.5])])
+
+
 def agreement(**changes) -> Agreement:
     facts = {"task": "detector", "pictures": 9, "k": 19, "n": 20, "corners": 0.01,
              "int8_layers": 5, "layers": 9, "isa": "x"}

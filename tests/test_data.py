@@ -116,11 +116,20 @@ def test_csv_split_column(tmp_path):
     assert [s.split for s in read(file)] == [Split.TRAIN, Split.DEV, Split.VAL, Split.TRAIN]
 
 
+def test_csv_split_words_may_be_written_otherwise(tmp_path):
+    picture(tmp_path / "a.png")
+    rows = "".join(f"a.png,X1,{split}\n" for split in ("Train", " VAL", "Test ", "  "))
+    file = write(tmp_path / "all.csv", "image_path,plate_text,split\n" + rows)
+    assert [s.split for s in read(file)] == [Split.TRAIN, Split.DEV, Split.VAL, Split.TRAIN]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [("image_path,text\na.png,X\n", "no column plate_text"),
      ("image_path,plate_text\nb.png,X\n", r"all\.csv:2: .*b\.png"),
-     ("image_path,plate_text,split\na.png,X,holdout\n", r"all\.csv:2: split 'holdout'")],
+     ("image_path,plate_text,split\na.png,X,holdout\n", r"all\.csv:2: split 'holdout'"),
+     ('image_path,plate_text\na.png,"X\n1"\n\nb.png,X\n', r"all\.csv:5: .*b\.png"),
+     ('image_path,plate_text\na.png,"' + 140_000 * "X", r"all\.csv: no valid CSV: .*a quote")],
 )
 def test_csv_errors_name_the_line(tmp_path, content, message):
     picture(tmp_path / "a.png")
@@ -133,6 +142,10 @@ def test_csv_of_another_encoding(tmp_path):
     (tmp_path / "all.csv").write_bytes("image_path,plate_text,京\n".encode("gbk"))
     with pytest.raises(DataError, match="not UTF-8"):
         read(tmp_path)
+    rows = "image_path,plate_text\n" + 2000 * "a.png,AB12\n" + "a.png,京A\n"
+    (tmp_path / "all.csv").write_bytes(rows.encode("gbk"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        list(read(tmp_path))
 
 
 def coco(**changes):
@@ -242,6 +255,16 @@ def test_yolo_errors_name_file_and_line(tmp_path, line, message):
     picture(tmp_path / "images/a.png")
     write(tmp_path / "labels/a.txt", "0 0.5 0.5 0.2 0.2\n" + line)
     with pytest.raises(DataError, match=rf"a\.txt:2: .*{message}"):
+        list(read(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("image", "text"), [("images/a.png", "labels/a.txt"), ("ccpd_base/a.jpg", "splits/train.txt")]
+)
+def test_text_files_of_another_encoding_are_named(tmp_path, image, text):
+    picture(tmp_path / image)
+    write(tmp_path / text, "").write_bytes("京".encode("gbk"))
+    with pytest.raises(DataError, match=rf"{text}: is not UTF-8 .*; save it as UTF-8"):
         list(read(tmp_path))
 
 

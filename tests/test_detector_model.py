@@ -19,7 +19,7 @@ from alpr_edge.decode import (
     select,
 )
 from alpr_edge.geometry import as_quad, quad_box
-from training.detector.evaluate import evaluate
+from training.detector.evaluate import detect, evaluate
 from training.detector.model import Detector, DetectorConfig, detector_edge
 
 TINY = DetectorConfig(channels=16, bifpn_layers=1, head_layers=1)
@@ -174,6 +174,15 @@ def test_evaluation_of_a_perfect_detector_is_perfect(tmp_path: Path) -> None:
     got = evaluate(model, [sample])
     assert got["recall"] == got["precision"] == got["ap"] == got["tight_recall_70"] == 1
     assert got["corner_median"] < 1e-4
+
+
+def test_detections_are_cut_off_at_the_pictures_edge_as_by_the_runtime() -> None:
+    image = np.zeros((600, 1280, 3), np.uint8)  # the frame of 384 x 640 ends at row 300
+    over = np.array([[-20, 280], [100, 280], [100, 320], [-20, 320]], np.float32)
+    [found] = detect(Oracle(over).eval(), image)
+    assert found.box == (0, 560, 200, 600) and found.corners[0] == (-40, 560)
+    below = np.array([[20, 310], [90, 310], [90, 340], [20, 340]], np.float32)
+    assert detect(Oracle(below).eval(), image) == []
 
 
 def test_torch_onnx_and_openvino_answer_alike(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_command_sweeps_the_recipe(task, tmp_path, capsys, monkeypatch) -> N
     monkeypatch.setattr(module, "frame_batches", batches)
     for name in ("read", "FrameDataset", "PlateStream"):
         monkeypatch.setattr(module, name, lambda *_, **__: None)
-    monkeypatch.setattr(module, "load_plates", lambda *_: ([], {}))
+    monkeypatch.setattr(module, "train_plates", lambda *_: ([], {}))
     monkeypatch.setattr(module.RenderMaterial, "load", lambda *_: None)
     monkeypatch.setattr(module.reader, "build_reader", lambda *_: Number())
     monkeypatch.setattr(module.detector, "build_detector", lambda *_: Number())

@@ -15,7 +15,7 @@ from drawn import build_data, picture
 torch = pytest.importorskip("torch", reason="needs the extra 'optimize'")
 pytest.importorskip("onnxscript", reason="needs the extra 'optimize'")
 
-from alpr_edge import decode, geometry, inspection, isa
+from alpr_edge import decode, geometry, inspection, isa, rereading
 from alpr_edge import manifest as manifests
 from alpr_edge.detector import PlateDetector
 from alpr_edge.engine import Engine
@@ -256,6 +256,22 @@ def test_the_graph_finds_and_reads_what_the_two_stages_do(out, folder):
         assert detection.confidence == pytest.approx(plate.detection_confidence, abs=1e-3)
         assert reading.confidence == pytest.approx(plate.confidence, rel=0.05)
         assert reading.rows == plate.rows
+
+
+def test_the_two_stages_look_once_as_the_graph_does(out, folder, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("looked again")
+
+    works = []
+    monkeypatch.setattr(two_routes, "take_turns", lambda both, *_: works.extend(both) or (0, 0))
+    monkeypatch.setattr(PlateDetector, "look_turned", never)
+    monkeypatch.setattr(rereading, "views", never)
+    frames = calibration_pictures(out.parent / "data", crops=False).held_out
+    two_routes.time_both(folder, out / "fp32", frames, threads=1, runs=1)
+    assert works[1](0)  # plates that it would read again
+    alpr = two_routes.looking_once(out / "fp32", threads=1)
+    alpr.detector.sure = alpr.detector.min_score = 1.0  # a picture without any
+    assert alpr.predict(picture(*FRAME, 9)) == []
 
 
 def test_the_manifest_holds_both_networks(folder, checkpoints):

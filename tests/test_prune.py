@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'optimize'")
 
 from alpr_edge.errors import UsageError
 from optimize import prune as pruning
+from optimize.__main__ import parser
 from optimize.prune_groups import Member, explicit, groups_of, macs, uses
 from training.checkpoint import load_weights, save_weights
 from training.detector.model import Detector, DetectorConfig
@@ -193,3 +194,10 @@ def test_a_pruned_checkpoint_builds_again(networks, tmp_path, monkeypatch):
     assert [line["step"] for line in weights.notes["lineage"]] == ["train", "prune"]
     assert weights.notes["lineage"][0]["sha256"] == load_weights(root).sha256
     assert "dev" not in weights.notes
+
+
+@pytest.mark.parametrize("share", ["half", "0", "1.5", "nan"])
+def test_a_share_that_is_none_says_what_is_allowed(share, capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["prune", "a", "--data", "d", "--out", "o", "--ratio", share])
+    assert f"{share!r}; allowed: above 0 and below 1" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import shutil
 
 import numpy as np
 import openvino
@@ -20,11 +21,11 @@ from nncf.torch.quantization.reference import ReferenceQuantizedFunctions
 from alpr_edge import manifest as manifests
 from alpr_edge.engine import Engine
 from optimize import retrain
-from optimize.__main__ import main
+from optimize.__main__ import main, parser
 from optimize.quantize import QuantizeConfig
 from optimize.sparse import folded, masked
 from training import distill
-from training.checkpoint import load_weights, save_weights
+from training.checkpoint import commit, load_weights, save_weights
 from training.detector.model import Detector, DetectorConfig
 from training.networks import build
 from training.reader.model import Reader, ReaderConfig
@@ -104,7 +105,7 @@ def test_sparsify_counts_the_zeros_of_the_ir(root, capsys, monkeypatch):
     assert made.parity["deflated_bytes"] < 0.75 * made.parity["weight_bytes"]
     assert [m.step for m in (made, *made.ancestors)] == ["convert", "export", "sparsify", "train"]
     weights = load_weights(root / "out" / "sparse-50" / "weights" / "reader.safetensors")
-    assert build(weights).config == READER
+    assert build(weights).config == READER and weights.notes["commit"] == commit()
     capsys.readouterr()
     assert run(root, "sparsify", "reader.safetensors", "--zeros", "0.5", *TRAINING) == 0
     assert capsys.readouterr().err.count("kept: nothing changed") == 2
@@ -169,6 +170,29 @@ def test_qat_wants_the_checkpoint_that_fp32_was_made_of(root, tmp_path, capsys):
     save_weights(other, task="reader", config=READER, state=Reader(READER).state_dict(), notes={})
     assert run(root, "qat", "other.safetensors", *TRAINING) == 2
     assert "was not made of" in capsys.readouterr().err
+
+
+def test_what_a_network_learns_from_decides_whether_it_is_kept(root, tmp_path, monkeypatch):
+    monkeypatch.setattr("optimize.qat.run_step", lambda *given: given[4])
+    data, listed = tmp_path / "data", tmp_path / "texts.jsonl"
+    shutil.copytree(root / "data", data)
+
+    def inputs():
+        options = parser().parse_args([
+            "qat", str(root / "reader.safetensors"), "--data", str(data), "--out",
+            str(root / "out"), "--frame-texts", str(listed), *TRAINING,
+        ])
+        return retrain._inputs(options), retrain.qat_step(options, options.source)[0]
+
+    listed.write_text("{}")
+    before = inputs()
+    assert inputs() == before
+    listed.write_text("{ }")
+    more = inputs()
+    assert all(old["frame_texts"] != new["frame_texts"] for old, new in zip(before, more,
+                                                                           strict=True))
+    (data / "train.csv").write_text("image_path,plate_text\n")
+    assert all(old["data"] != new["data"] for old, new in zip(more, inputs(), strict=True))
 
 
 def test_qat_makes_no_convolutions(root, capsys):

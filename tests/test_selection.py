@@ -99,6 +99,16 @@ def test_a_set_left_out_is_only_measured_on(data, tmp_path) -> None:
     assert {item.dataset for item in learned} == {"tn"}
 
 
+def test_lists_are_told_apart_by_what_is_in_them(tmp_path) -> None:
+    one = listed(tmp_path / "a.jsonl", {"image": "1.png"})
+    other = listed(tmp_path / "b.jsonl", {"image": "2.png"})
+    hashes = Selection(frame_texts=one, missed=other, limit=3).hashes()
+    assert hashes.keys() == {"frame_texts", "missed"}
+    assert hashes["frame_texts"] != hashes["missed"] == Selection(missed=other).hashes()["missed"]
+    with pytest.raises(DataError, match=r"absent\.jsonl.*check its path"):
+        Selection(places=tmp_path / "absent.jsonl").hashes()
+
+
 def test_an_unknown_set_names_the_known_ones(data, tmp_path, capsys) -> None:
     with pytest.raises(UsageError, match="--leave-out fr.*it has tn, us"):
         select(data, Selection(leave_out=("fr",)))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import tiny
+from conftest import ROOT
 from in_process import work_here
 from trained import TASKS
 
@@ -71,6 +73,15 @@ def test_steps_are_made_once_for_the_same_inputs(tmp_path):
     (tmp_path / "steps" / "convert-reader.json").write_text("{")
     assert not fake_step(tmp_path, {"a": 2}, made).kept
     assert made == [{"a": 1}, {"a": 2}, {"a": 2}, {"a": 2}]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_steps_code_has_what_its_network_takes_from_the_runtime(task):
+    named = steps._SOURCES[task]
+    network = (ROOT / f"training/{task}/model.py").read_text("utf-8")
+    taken = re.findall(r"^from (alpr_edge\.\w+) import", network, re.MULTILINE)
+    assert taken and {f"{name.replace('.', '/')}.py" for name in taken} <= set(named)
+    assert set(named) <= set(steps._SOURCES["pipeline"])
 
 
 def test_a_failed_step_leaves_no_result(tmp_path):

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from alpr_edge.errors import ModelError
 from training.checkpoint import load_weights, parameter_groups, save_weights
-from training.loop import LoopConfig, NonFiniteLossError, train, update_ema
+from training.loop import LoopConfig, NonFiniteLossError, Run, train, update_ema
 from training.schedule import warmup_cosine
 
 
@@ -62,11 +62,29 @@ def test_training_fits_logs_and_keeps_the_best(tmp_path) -> None:
 def test_a_finished_run_resumes_to_nothing_and_a_longer_one_goes_on(tmp_path) -> None:
     train(Line(), ones(), dataclasses.replace(CONFIG, steps=40), tmp_path, slope, task="line")
     model = Line()
-    train(model, ones(), CONFIG, tmp_path, slope, task="line")
+    figures = train(model, ones(), CONFIG, tmp_path, slope, task="line")
+    assert train(Line(), ones(), CONFIG, tmp_path, slope, task="line") == figures
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     assert state["step"] == 200
     with (tmp_path / "log.csv").open() as file:
         assert [int(row["step"]) for row in csv.DictReader(file)] == list(range(20, 201, 20))
+
+
+def test_a_resumed_run_has_the_rates_it_is_given_now(tmp_path) -> None:
+    def line() -> Line:
+        model = Line()
+        model.slope = torch.nn.Parameter(torch.zeros(1, 1))  # a vector would not decay
+        return model
+
+    cpu = torch.device("cpu")
+    Run(line(), CONFIG, cpu).save(tmp_path / "state.pt")
+    lower = dataclasses.replace(CONFIG, lr=1e-4, weight_decay=0.5, warmup=0.0)
+    run = Run(line(), lower, cpu)
+    run.load(tmp_path / "state.pt")
+    run.update(next(ones()))
+    [group] = run.optimizer.param_groups
+    assert group["lr"] == run.rate == pytest.approx(1e-4) and group["weight_decay"] == 0.5
+    assert abs(run.model.slope.item()) < 2e-4
 
 
 def test_non_finite_loss_stops(tmp_path) -> None:

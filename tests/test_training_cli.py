@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from drawn import build_data
 
 pytest.importorskip("torch")
 
 from alpr_edge.errors import ExitCode
 from training.__main__ import main
+from training.checkpoint import save_weights
+from training.reader.model import reader_tiny
 
 
 @pytest.mark.parametrize("task", ["reader", "detector"])
@@ -53,6 +56,22 @@ def test_data_of_no_known_format_is_told(task, tmp_path, capsys) -> None:
     code = main([task, "--data", str(tmp_path), "--run", str(tmp_path / "run")])
     assert code == ExitCode.USAGE
     assert "should be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["reader", "distill", "lr-find"])
+def test_nothing_to_learn_from_is_told_before_it_begins(command, tmp_path, capsys) -> None:
+    data, network = build_data(tmp_path / "data", count=2, splits=("dev",)), reader_tiny()
+    save_weights(tmp_path / "w", task="reader", config=network.config, notes={},
+                 state=network.state_dict())
+    given = {
+        "reader": ["--variant", "tiny", "--run", str(tmp_path / "run")],
+        "distill": ["--run", str(tmp_path / "run"), *(
+            text for name in ("--start", "--teacher") for text in (name, str(tmp_path / "w"))
+        )],
+        "lr-find": ["reader", "--variant", "tiny", "--out", str(tmp_path / "run")],
+    }
+    assert main([command, *given[command], "--data", str(data)]) == ExitCode.USAGE
+    assert "has no plate with a text to learn from" in capsys.readouterr().err
 
 
 def test_a_run_without_weights_cannot_be_published(tmp_path, capsys) -> None:

@@ -154,11 +154,15 @@ def finish(
 
 
 def facts_of(recipe: ReaderRecipe) -> dict[str, Any]:
-    """What a result must have been run with to count, as JSON gives it back."""
+    """What a result must have been run with to count, as JSON gives it back; of a pre-trained
+    encoder the recipe that :func:`finish` makes it by."""
     network = recipe.network or VARIANTS[VARIANT]().config
+    first = pretrain.pretrain_recipe() if recipe.encoder else None
     facts: dict[str, Any] = json.loads(json.dumps({
-        part: dataclasses.asdict(value)
-        for part, value in (("loop", recipe.loop), ("data", recipe.data), ("network", network))
+        "loop": dataclasses.asdict(recipe.loop), "data": dataclasses.asdict(recipe.data),
+        "network": dataclasses.asdict(network), "batch_size": recipe.batch_size,
+        "selection": {"limit": recipe.selection.limit, **recipe.selection.hashes()},
+        "encoder": first and dataclasses.asdict(first),
     }))
     return facts
 

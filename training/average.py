@@ -17,17 +17,16 @@ from torch import Tensor
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import ModelError, UsageError
-from training.checkpoint import BEST, LAST, load_weights, save_weights
+from training.checkpoint import BEST, LAST, Weights, load_weights, save_weights
+from training.detector import close_ups
+from training.detector.closer import CLOSER
 from training.detector.evaluate import evaluate, frames_of
 from training.detector.model import Detector
 from training.loop import Evaluate
-from training.networks import build
+from training.networks import CHOOSE, build
 from training.reader.data import evaluation_plates
 from training.reader.model import Reader
 from training.reader.train import evaluator
-
-CHOOSE = {"reader": "exact", "detector": "score"}
-"""The dev figure that a task's recipe chooses by."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,14 +47,17 @@ def deployed(network: Detector | Reader) -> dict[str, Any]:
 def average(
     run_dir: Path, start: Path, data: Path, shares: Sequence[float], *, threads: int = 2,
     corrections: Path | None = None, frame_texts: Path | None = None, take: float | None = None,
+    detector: Path | None = None,
 ) -> Averaged:
     """Judge, for each of ``shares``, that share of ``run_dir``'s latest weights with the rest from
     ``start``; the best mixture (of equal ones that with most of the run) replaces the run's best
-    weights if it is better on dev. ``take``: this one does, whatever dev says.
+    weights if it is better on dev. ``take``: this one does, whatever dev says. Lists and
+    ``detector``: see :func:`judge_of`.
 
     Raises:
-        UsageError: a share outside 0..1, or ``take`` is none of them. ModelError: the two networks
-            differ, or a file is none of ours. DataError: there is no dev picture.
+        UsageError: a share outside 0..1, ``take`` is none of them, or a closer look without a
+            detector. ModelError: the two networks differ, a file is none of ours, or the detector
+            is not intact. DataError: there is no dev picture.
     """
     if not shares or not all(0 <= share <= 1 for share in shares):
         raise UsageError(f"shares {list(shares)}; allowed: one or more of 0..1")
@@ -67,7 +69,8 @@ def average(
     if latest.task != began.task or deployed(network) != deployed(build(began)):
         raise ModelError(f"{start} is another network than that of {run_dir}; give the weights "
                          "that the run began with")
-    judge, choose = judge_of(latest.task, data, corrections, frame_texts), CHOOSE[latest.task]
+    judge = judge_of(latest, data, corrections, frame_texts, detector)
+    choose = CHOOSE[latest.task]
     figures: dict[float, dict[str, float]] = {}
     for share in shares:
         network.load_state_dict(mixed(began.state, latest.state, share))
@@ -101,15 +104,21 @@ def mixed(
 
 
 def judge_of(
-    task: str, data: Path, corrections: Path | None = None, frame_texts: Path | None = None
+    weights: Weights, data: Path, corrections: Path | None = None,
+    frame_texts: Path | None = None, detector: Path | None = None,
 ) -> Evaluate:
-    """What measures a network of a task on dev; a reader by the right labels of ``corrections``
-    and by ``frame_texts`` besides.
+    """What measures networks like that of ``weights`` on dev; a reader by the right labels of
+    ``corrections`` and by ``frame_texts`` besides, a closer look by what ``detector``, a model
+    folder, finds.
 
     Raises:
-        DataError: there is no dev picture.
+        UsageError: a closer look without a detector. ModelError: the detector is not intact.
+            DataError: there is no dev picture.
     """
-    if task == "reader":
+    if weights.task == "reader":
         return evaluator(evaluation_plates(data, Split.DEV, corrections, frame_texts))
+    if weights.notes.get("variant") == CLOSER:
+        candidates = close_ups.dev_candidates(data, detector)
+        return lambda network: close_ups.evaluate(network, candidates)
     frames = frames_of(data, Split.DEV)
     return lambda network: evaluate(network, frames)

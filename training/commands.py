@@ -315,6 +315,7 @@ def add_average(command: argparse.ArgumentParser) -> None:
         "--take", type=float, metavar="SHARE",
         help="the share to take, where more than dev decides (default: the best on dev)",
     )
+    add_its_detector(command)
     add_corrections(command)
     command.add_argument("--threads", type=int, default=2)
 
@@ -326,6 +327,7 @@ def average(options: argparse.Namespace) -> None:
     made = average(
         options.run, options.start, options.data, options.shares, threads=options.threads,
         corrections=options.corrections, frame_texts=options.frame_texts, take=options.take,
+        detector=options.detector,
     )
     if options.take is not None:
         print(f"{options.take:g} of the run is in the place of the run's best")
@@ -334,13 +336,18 @@ def average(options: argparse.Namespace) -> None:
               else "none is better than the run's best, which stays")
 
 
+def add_its_detector(command: argparse.ArgumentParser) -> None:
+    """What a closer look is judged by."""
+    command.add_argument("--detector", type=Path, metavar="DIR",
+                         help="of a closer look: model folder of the detector it belongs to")
+
+
 def add_publish(command: argparse.ArgumentParser) -> None:
     """Options of ``publish``."""
     command.add_argument("--data", type=Path, required=True, help=DATA)
     command.add_argument("--run", type=Path, required=True, help="folder of the run")
     command.add_argument("--to", type=Path, required=True, help=".safetensors to write")
-    command.add_argument("--detector", type=Path, metavar="DIR",
-                         help="of a closer look: model folder of the detector it belongs to")
+    add_its_detector(command)
     command.add_argument("--unannotated", type=Path, metavar="FILE",
                          help="of a closer look: plates of dev that nobody annotated (missed)")
     add_corrections(command)

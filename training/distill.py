@@ -29,9 +29,9 @@ from training.detector.model import parts
 from training.detector.scenes import batches as frame_batches
 from training.loop import Batch, Evaluate, LoopConfig, seed_everything, train
 from training.missed import read_missed
-from training.networks import build
+from training.networks import CHOOSE, build
 from training.options import DEFAULTS, RunOptions
-from training.reader.data import PlateStream, ReaderDataConfig, evaluation_plates, load_plates
+from training.reader.data import PlateStream, ReaderDataConfig, evaluation_plates, train_plates
 from training.reader.data import batches as plate_batches
 from training.reader.train import evaluator
 from training.render import RenderMaterial
@@ -178,7 +178,7 @@ def lessons(
     else:
         recipe = ReaderDataConfig()
         selected = select(data, selection)
-        items, _ = load_plates(selected.samples, Split.TRAIN)
+        items, _ = train_plates(data, selected.samples)
         notes |= selected.notes
         sets = {item.dataset for item in items}
         stream = PlateStream(items, RenderMaterial.load(data), recipe, seed)
@@ -200,7 +200,7 @@ def distill_loop(task: str, minutes: float) -> LoopConfig:
     return LoopConfig(
         steps=1_000_000, minutes=minutes, warmup=0.05, ema=0.99,
         lr=2e-4 if task == "reader" else 3e-4,
-        choose="exact" if task == "reader" else "score",
+        choose=CHOOSE[task],
         evaluate_minutes=max(1.0, minutes / 4),
     )
 

@@ -190,11 +190,16 @@ class Run:
         })
 
     def load(self, path: Path) -> None:
-        """Go on where a run was saved, on whichever device that was."""
+        """Go on where a run was saved, on whichever device that was, with this configuration's
+        rates and weight decay."""
         state = torch.load(path, weights_only=True, map_location=self.device)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["ema"])
+        groups = self.optimizer.param_groups
+        asked = [{name: group[name] for name in ("base_lr", "weight_decay")} for group in groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, values in zip(self.optimizer.param_groups, asked, strict=True):
+            group.update(values)
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         if "plateau" in state:  # not in older files
             self.plateau.load_state_dict(state["plateau"])
@@ -215,7 +220,7 @@ def train(
 
     Writes into ``run_dir``: config.json, log.csv, eval.csv, curves.png, TensorBoard events,
     ``state.pt`` (to resume), ``last.safetensors`` and ``best.safetensors`` (EMA weights). Returns
-    the last evaluation.
+    the last evaluation; of a run that had ended before, its average's, anew.
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
@@ -256,7 +261,7 @@ def train(
             if finished or now - checkpointed > config.checkpoint_minutes * 60:
                 run.save(run_dir / STATE)
                 checkpointed = time.monotonic()
-    return figures
+    return figures or evaluate(run.average)
 
 
 def progress_bar(task: str) -> Progress:

@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from alpr_edge.data import read
-from alpr_edge.data.sample import Split
 from alpr_edge.errors import UsageError
 from training.checkpoint import parameter_groups
 from training.detector import train as detector
@@ -27,7 +26,7 @@ from training.detector.data import DataConfig, FrameDataset
 from training.detector.scenes import batches as frame_batches
 from training.loop import Batch, LoopConfig, NonFiniteLossError, losses_of, seed_everything
 from training.reader import train as reader
-from training.reader.data import PlateStream, load_plates
+from training.reader.data import PlateStream, train_plates
 from training.reader.data import batches as plate_batches
 from training.render import RenderMaterial
 
@@ -141,7 +140,7 @@ def run(
 
     Raises:
         UsageError: no such variant, or ``imagenet`` for the reader. DataError: the data cannot be
-            read.
+            read, or has nothing to learn from.
     """
     if task == "reader" and imagenet:
         raise UsageError("--imagenet is for the detector's backbone; leave it out for the reader")
@@ -151,7 +150,7 @@ def run(
         loop = recipe.loop
         seed_everything(loop.seed)
         model: nn.Module = reader.build_reader(variant, recipe, start)
-        items, _ = load_plates(read(data), Split.TRAIN)
+        items, _ = train_plates(data, read(data))
         stream = PlateStream(items, RenderMaterial.load(data), recipe.data, loop.seed)
         batches: Iterator[Batch] = plate_batches(stream, recipe.batch_size, workers)
     else:

@@ -9,6 +9,9 @@ from training.checkpoint import Weights
 from training.detector.model import Detector, DetectorConfig
 from training.reader.model import Reader, ReaderConfig
 
+CHOOSE = {"reader": "exact", "detector": "score"}
+"""The dev figure that a task's recipes choose by."""
+
 
 def build(weights: Weights) -> Detector | Reader:
     """The network of a weights file, in evaluation mode.

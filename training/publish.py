@@ -17,7 +17,7 @@ from torch import nn
 from alpr_edge.alphabet import encode
 from alpr_edge.data import read
 from alpr_edge.data.sample import Split
-from alpr_edge.errors import OutputError, UsageError
+from alpr_edge.errors import OutputError
 from alpr_edge.metrics import FALSE_BEYOND_LIST, less_listed, sure_threshold
 from training.checkpoint import BEST, load_weights, save_weights
 from training.detector import close_ups
@@ -117,11 +117,8 @@ def closer_threshold(
         UsageError: there is no detector. ModelError: it is not intact. DataError: see
             :func:`alpr_edge.data.unannotated.read_unannotated`.
     """
-    if detector is None:
-        raise UsageError("a closer look is judged by what a detector finds; add --detector DIR")
     listed = read_missed(data, unannotated)
-    dev = close_ups.candidates_of(close_ups.finder(detector), frames_of(data, Split.DEV))
-    found = close_ups.results(model, dev)
+    found = close_ups.results(model, close_ups.dev_candidates(data, detector))
     if unannotated is None:
         return sure_threshold(found)
     return sure_threshold(less_listed(found, listed), FALSE_BEYOND_LIST)

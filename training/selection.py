@@ -21,6 +21,7 @@ from alpr_edge.data import Sample, Split, read
 from alpr_edge.data.corrections import corrected, read_corrections
 from alpr_edge.data.lists import read_list, relative
 from alpr_edge.errors import DataError, UsageError
+from alpr_edge.manifest import hash_file
 from training.checkpoint import load_weights
 from training.frame_texts import with_frame_texts
 
@@ -31,7 +32,8 @@ UNTEXTED = "_untexted"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What to learn from; it never changes splits calib, dev and val."""
+    """What to learn from. In splits calib, dev and val it changes no more than the texts that
+    ``frame_texts`` tells of dev."""
 
     pseudo: Path | None = None
     """Texts for the plates without one."""
@@ -51,15 +53,28 @@ class Selection:
     places: Path | None = None
     """A reader's: what a detector takes for plates and is none (:mod:`training.reader.nothing`)."""
 
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each list that there is, by its name.
+
+        Raises:
+            DataError: a list cannot be read.
+        """
+        values = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
+        try:
+            return {name: hash_file(path) for name, path in values if isinstance(path, Path)}
+        except OSError as error:
+            raise DataError(f"a list cannot be read: {error}; check its path") from error
+
 
 EVERYTHING = Selection()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Selected:
-    """The samples of all splits after a :class:`Selection`, and what it did."""
+    """What a :class:`Selection` leaves of the samples, and what it did."""
 
     samples: list[Sample]
+    """Of all splits; with a ``limit`` labelled train samples alone."""
     pseudo_sets: tuple[str, ...]
     """Sets whose texts are pseudo-labels, by the names that the data gives them."""
     notes: dict[str, Any]

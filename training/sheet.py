@@ -19,7 +19,7 @@ import numpy as np
 
 from alpr_edge.alphabet import decode
 from alpr_edge.data import Sample, Split, read
-from alpr_edge.errors import DataError, OutputError, UsageError
+from alpr_edge.errors import OutputError, UsageError
 from alpr_edge.types import Floats, Image
 
 if TYPE_CHECKING:
@@ -79,12 +79,10 @@ def save(sheet: Image, out: Path) -> None:
 
 def reader_sheet(data: Path, strength: float, seed: int) -> Image:
     """Augmented plates (48, 192, 3) as the reader sees them, the text and the rows below."""
-    from training.reader.data import PlateStream, ReaderDataConfig, load_plates
+    from training.reader.data import PlateStream, ReaderDataConfig, train_plates
     from training.render import RenderMaterial
 
-    items, _ = load_plates(_some_of_each_set(data, seed), Split.TRAIN)
-    if not items:
-        raise DataError(f"{data} has no plate with a text in split train; choose other data")
+    items, _ = train_plates(data, _some_of_each_set(data, seed))
     config = ReaderDataConfig(strength=strength)
     stream = PlateStream(items, RenderMaterial.load(data), config, seed)
     rows, columns = READER_GRID

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from alpr_edge.data.folders import picture_size, pictures_in
+from alpr_edge.data.folders import picture_size, pictures_in, text_lines
 from alpr_edge.data.sample import PlateTruth, Report, Sample, Split, stop
 from alpr_edge.errors import DataError
 from alpr_edge.types import Point
@@ -44,7 +44,8 @@ def read_ccpd(root: Path, report: Report = stop) -> Iterator[Sample]:
     """All samples of the CCPD subsets at ``root``, subset by subset, in order of file names.
 
     Raises:
-        DataError: a file name that CCPD could not have given; the message names the file.
+        DataError: a file name that CCPD could not have given, or a list of a split that is not
+            UTF-8; the message names the file.
     """
     for folder in subsets(root):
         lists = _split_lists(folder.parent / SPLIT_FOLDER)
@@ -127,7 +128,7 @@ def _split_lists(folder: Path) -> dict[str, Split]:
     for name, split in _AUTHORS_SPLITS.items():
         path = folder / f"{name}.txt"
         if path.exists():
-            for line in path.read_text("utf-8").splitlines():
+            for line in text_lines(path):
                 if line.strip():
                     splits[line.split()[0]] = split
     return splits

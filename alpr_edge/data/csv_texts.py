@@ -6,9 +6,11 @@ file's name (train.csv, val.csv, test.csv), else everything is train.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from alpr_edge.data.folders import picture_size, plate_text, split_named
 from alpr_edge.data.sample import PlateTruth, Report, Sample, Split, stop
@@ -31,14 +33,15 @@ def read_csv(path: Path, report: Report = stop) -> Iterator[Sample]:
     for its size.
 
     Raises:
-        DataError: a column or picture is missing, or a split has an unknown name.
+        DataError: a file is no CSV in UTF-8, a column or picture is missing, or a split has an
+            unknown name.
     """
     files = csv_files(path)
     names = {file.stem.lower() for file in files}
     for file in files:
         rows = _rows(file)
-        present = {row.get(SPLIT_COLUMN, "") for row in rows} | names
-        for number, row in enumerate(rows, 2):
+        present = {_word(row) for _, row in rows} | names
+        for number, row in rows:
             try:
                 sample = _sample(file, row, _split(file, row, present))
             except DataError as error:
@@ -48,24 +51,45 @@ def read_csv(path: Path, report: Report = stop) -> Iterator[Sample]:
                 yield sample
 
 
-def _columns(file: Path) -> list[str]:
+@contextlib.contextmanager
+def _lines(file: Path) -> Iterator[TextIO]:
+    """The open file.
+
+    Raises:
+        DataError: what is read of it is no CSV in UTF-8.
+    """
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            return next(csv.reader(lines), [])
+            yield lines
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: is not UTF-8 ({error.reason}); save it as UTF-8") from error
+    except csv.Error as error:
+        raise DataError(f"{file}: no valid CSV: {error}; look for a quote that is not closed"
+                        ) from error
 
 
-def _rows(file: Path) -> list[dict[str, str]]:
+def _columns(file: Path) -> list[str]:
+    with _lines(file) as lines:
+        return next(csv.reader(lines), [])
+
+
+def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
+    """Every row, with the number of the line that it ends in."""
     if missing := [name for name in COLUMNS if name not in _columns(file)]:
         raise DataError(f"{file}: no column {', '.join(missing)}; needed: {','.join(COLUMNS)}")
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        return [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(lines)]
+    with _lines(file) as lines:
+        rows = csv.DictReader(lines)
+        return [(rows.line_num, {k: v or "" for k, v in row.items() if k}) for row in rows]
+
+
+def _word(row: dict[str, str]) -> str:
+    """What the row calls its split, if anything, as :func:`split_named` compares it."""
+    return row.get(SPLIT_COLUMN, "").strip().lower()
 
 
 def _split(file: Path, row: dict[str, str], present: set[str]) -> Split:
-    if row.get(SPLIT_COLUMN):
-        return split_named(row[SPLIT_COLUMN], present)
+    if word := _word(row):
+        return split_named(word, present)
     try:
         return split_named(file.stem, present)
     except DataError:

@@ -48,6 +48,18 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
+def text_lines(path: Path) -> list[str]:
+    """The lines of a text file.
+
+    Raises:
+        DataError: it is not UTF-8.
+    """
+    try:
+        return path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from error
+
+
 def picture_size(path: Path) -> tuple[int, int]:
     """Width and height of a picture file, in pixels (it is decoded for that).
 

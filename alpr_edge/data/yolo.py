@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from alpr_edge.data.folders import SPLIT_NAMES, picture_size, pictures_in, split_named
+from alpr_edge.data.folders import SPLIT_NAMES, picture_size, pictures_in, split_named, text_lines
 from alpr_edge.data.sample import PlateTruth, Report, Sample, Split, stop
 from alpr_edge.errors import DataError
 from alpr_edge.types import Point, Quad
@@ -32,7 +32,8 @@ def read_yolo(root: Path, report: Report = stop) -> Iterator[Sample]:
     """All samples of the folder; each picture is decoded once for its size.
 
     Raises:
-        DataError: a picture that cannot be read, or a line that is no label; names file and line.
+        DataError: a picture or label file that cannot be read, or a line that is no label; names
+            file and line.
     """
     pictures = [(images, path) for images in yolo_folders(root) for path in pictures_in(images)]
     present = {_split_word(images, path) for images, path in pictures}
@@ -63,7 +64,7 @@ def _plates(label: Path, width: int, height: int) -> tuple[PlateTruth, ...]:
     if not label.exists():
         return ()
     plates = []
-    for number, line in enumerate(label.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(text_lines(label), 1):
         if line.strip():
             try:
                 plates.append(_plate([float(value) for value in line.split()], width, height))

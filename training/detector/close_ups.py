@@ -22,10 +22,10 @@ from alpr_edge.data.index import FRAMES
 from alpr_edge.data.sample import PlateTruth, Sample, Split
 from alpr_edge.decode import box_iou, select
 from alpr_edge.detector import PlateDetector
-from alpr_edge.errors import DataError, OutputError
+from alpr_edge.errors import DataError, OutputError, UsageError
 from alpr_edge.metrics import FrameResult
 from alpr_edge.types import Detection
-from training.detector.evaluate import OVERLAP, figures
+from training.detector.evaluate import OVERLAP, figures, frames_of
 from training.detector.scenes import read_frame
 
 HEIGHT, WIDTH = 128, 192
@@ -68,6 +68,20 @@ def candidates_of(detector: PlateDetector, frames: Sequence[Sample]) -> list[Can
             mappings=tuple(mapping for _, mapping in looks),
         ))
     return found
+
+
+def dev_candidates(
+    data: Path, detector: Path | None, threads: int | None = None
+) -> list[Candidates]:
+    """:func:`candidates_of` the detector of a model folder in the dev frames.
+
+    Raises:
+        UsageError: there is no detector. ModelError: it is not intact. DataError: there is no dev
+            frame.
+    """
+    if detector is None:
+        raise UsageError("a closer look is judged by what a detector finds; add --detector DIR")
+    return candidates_of(finder(detector, threads), frames_of(data, Split.DEV))
 
 
 def results(model: nn.Module, candidates: Sequence[Candidates]) -> list[FrameResult]:

@@ -11,13 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from alpr_edge.data.sample import Split
 from alpr_edge.geometry import PAD_VALUE, close_scale
 from alpr_edge.types import Box, Floats, Image
 from training import augment
 from training.checkpoint import data_hash, load_weights, resumed_step
-from training.detector.close_ups import HEIGHT, WIDTH, candidates_of, evaluate, finder
-from training.detector.evaluate import frames_of
+from training.detector.close_ups import HEIGHT, WIDTH, dev_candidates, evaluate
 from training.detector.geometry import Plates, View, crop, flip, turned_view, warp
 from training.detector.scenes import RECIPE, SceneConfig, SceneDataset, batches, ignored
 from training.loop import LoopConfig, seed_everything, train
@@ -128,7 +126,7 @@ def run(
     dataset = CloseUps(
         data, config, seed=seed, places=read_missed(data, places), missed=read_missed(data, missed)
     )
-    dev = candidates_of(finder(detector, options.threads), frames_of(data, Split.DEV))
+    dev = dev_candidates(data, detector, options.threads)
     lines = trained_on(
         {sample.dataset for sample in dataset.samples}, rendered=True, earlier=(start,)
     )

@@ -11,8 +11,9 @@ from torch import nn
 from alpr_edge.data import read
 from alpr_edge.data.sample import Sample, Split
 from alpr_edge.decode import select
+from alpr_edge.detector import in_picture
 from alpr_edge.errors import DataError
-from alpr_edge.geometry import as_quad, letterbox
+from alpr_edge.geometry import letterbox
 from alpr_edge.metrics import (
     FrameResult,
     at_least,
@@ -39,16 +40,9 @@ def detect(model: nn.Module, image: Image, lowest: float = LOWEST) -> list[Detec
     with torch.inference_mode(), low:
         outputs = model(torch.from_numpy(canvas)[None].to(device))
     scores, boxes, corners = (output[0].float().cpu().numpy() for output in outputs[:3])
-    boxes, corners, sure = select(scores, boxes, corners, min_score=lowest, iou=OVERLAP)
-    found = []
-    for box, quad, score in zip(boxes, corners, sure.tolist(), strict=True):
-        x1, y1, x2, y2 = mapping.inverse(box.reshape(2, 2)).ravel().tolist()
-        found.append(
-            Detection(
-                box=(x1, y1, x2, y2), corners=as_quad(mapping.inverse(quad)), confidence=score
-            )
-        )
-    return found
+    decoded = select(scores, boxes, corners, min_score=lowest, iou=OVERLAP)
+    height, width = image.shape[:2]
+    return in_picture(*decoded, mapping, width, height)
 
 
 def figures(frames: Sequence[FrameResult]) -> dict[str, float]:

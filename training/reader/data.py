@@ -140,6 +140,22 @@ def load_plates(
     return items, dropped + unreadable
 
 
+def train_plates(
+    data: Path, samples: Iterable[Sample], memory: int = MEMORY
+) -> tuple[list[Plate], Counter[str]]:
+    """:func:`load_plates` of split train, of ``samples`` of ``data``.
+
+    Raises:
+        DataError: there is none.
+    """
+    items, dropped = load_plates(samples, Split.TRAIN, memory=memory)
+    if not items:
+        raise DataError(f"{data} has no plate with a text to learn from in split {Split.TRAIN} "
+                        f"({dropped.total()} that cannot be used); needed to train: check the data "
+                        "and what is left out of it")
+    return items, dropped
+
+
 def held(stored: Sequence[StoredPlate], memory: int) -> tuple[list[Plate], Counter[str]]:
     """Plates in the order of their pictures, decoded if together they have at most ``memory``
     bytes, and how many were in pictures that cannot be read."""
@@ -354,9 +370,9 @@ def batches(
 def evaluation_plates(
     data: Path, split: Split, corrections: Path | None = None, frame_texts: Path | None = None
 ) -> list[Plate]:
-    """Every labelled plate cut-out of a split, as the runtime's ``--crops`` would read it, with the
-    right labels of a list of wrong ones; where the data has no cut-outs, the labelled plates of its
-    frames. And the plates of frames whose texts a list gives, where the detector saw them.
+    """Every labelled plate cut-out of a split, whole, with the right labels of a list of wrong
+    ones; where the data has no cut-outs, the labelled plates of its frames. And the plates of
+    frames whose texts a list gives, where the detector saw them.
 
     Raises:
         DataError: the split has no labelled plate, or the list is of other data.

@@ -257,7 +257,7 @@ class Reader(nn.Module):
     def answer(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens (N, L, D) to the outputs of :meth:`forward`."""
         logits, rows = self.decode(tokens)
-        steps = self.ctc(tokens).reshape(len(tokens), -1, CLASSES)  # (N, L * ctc_steps, C)
+        steps = self.ctc(tokens).reshape(tokens.shape[0], -1, CLASSES)  # (N, L * ctc_steps, C)
         return logits, steps, rows
 
     def encode(self, image: Tensor) -> Tensor:

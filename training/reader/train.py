@@ -23,8 +23,8 @@ from training.reader.data import (
     ReaderDataConfig,
     batches,
     evaluation_plates,
-    load_plates,
     plain,
+    train_plates,
 )
 from training.reader.model import VARIANTS, Reader, ReaderConfig
 from training.reader.nothing import without_text
@@ -153,13 +153,13 @@ def run(
     Raises:
         UsageError: no such variant or set, or an encoder frozen that has learned nothing.
             ModelError: ``start`` or the encoder does not fit. DataError: the data cannot be read
-            or has no dev plates.
+            or has no train or dev plates with a text.
     """
     seed_everything(recipe.loop.seed)
     torch.set_num_threads(options.threads)
     model = build_reader(variant, recipe, start)
     selected = select(data, recipe.selection)
-    items, dropped = load_plates(selected.samples, Split.TRAIN, memory=recipe.data.memory)
+    items, dropped = train_plates(data, selected.samples, recipe.data.memory)
     if start is not None:
         items = with_uppers(model, items)
     asked = recipe.selection

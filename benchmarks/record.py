@@ -46,6 +46,9 @@ def command(arguments: Sequence[str]) -> str:
             word = PLACEHOLDERS[option]
         elif Path(word).is_absolute():
             word = Path(word).name
+        elif Path(value).is_absolute():  # NAME=/folder/program and its options
+            program, *rest = value.split(" ")
+            word = " ".join([f"{name}={Path(program).name}", *rest])
         words.append(word)
         option = word if word.startswith("--") else ""
     return shlex.join(["python", "-m", "benchmarks", *words])

@@ -58,6 +58,8 @@ def test_a_command_tells_no_place_of_this_machine():
     wanted = "python -m benchmarks stages --data DATA --models out/fp32 --out s.json"
     assert record.command(given) == wanted
     assert record.command(["stages", "--data=/srv/x"]) == "python -m benchmarks stages --data=DATA"
+    given = ["compare", "--against", "other=/srv/venv/bin/python -m peer"]
+    assert record.command(given) == "python -m benchmarks compare --against 'other=python -m peer'"
 
 
 def test_a_report_is_written_and_read_again(tmp_path):

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from alpr_edge import metrics
-from alpr_edge.data import PlateTruth, Sample, Split, read
+from alpr_edge.data import PlateTruth, Sample, Split, read, spread
 from alpr_edge.errors import DataError, ExitCode, UsageError
 from alpr_edge.types import Plate
 from benchmarks import figures, harness, isa, peers_tables, pictures, record
@@ -70,7 +70,7 @@ def samples_of(data: Path | None, split: str, limit: int | None) -> list[Sample]
                    and any(plate.text is not None for plate in s.plates)]
     if not samples:
         raise DataError(f"{data} has no frame of split {split} with a plate whose text is known")
-    return pictures.spread(samples, limit or len(samples))
+    return spread(samples, limit or len(samples))
 
 
 def measure(

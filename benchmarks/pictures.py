@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
-from alpr_edge.data import Split, read
+from alpr_edge.data import Split, read, spread
 from alpr_edge.data.folders import pictures_in
 from alpr_edge.errors import DataError
 from alpr_edge.isa import ISAS, NATIVE
@@ -17,8 +15,6 @@ DEMO = Path(__file__).parent.parent / "docs" / "demo"
 """The pictures of the repository, used where no data folder is given."""
 MOST = 64
 """At most so many take turns."""
-
-Item = TypeVar("Item")
 
 
 def picture_files(data: Path | None) -> list[Path]:
@@ -36,12 +32,6 @@ def picture_files(data: Path | None) -> list[Path]:
     if not files:
         raise DataError(missing)
     return spread(files, MOST)
-
-
-def spread(items: Sequence[Item], most: int) -> list[Item]:
-    """At most ``most`` of the items, evenly spread."""
-    count = min(most, len(items))
-    return [items[i * len(items) // count] for i in range(count)]
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from alpr_edge import geometry
 from alpr_edge._cv2 import cv2
-from alpr_edge.data import PlateTruth, Split, read
+from alpr_edge.data import PlateTruth, Split, read, spread
 from alpr_edge.errors import DataError, OutputError
 from alpr_edge.images import load_image
 from alpr_edge.types import Detection, Image, Quad
@@ -57,7 +57,7 @@ def make_scenes(
         OutputError: a file cannot be written.
     """
     scenes = []
-    for number, (path, quads) in enumerate(pictures.spread(_sources(data), MOST)):
+    for number, (path, quads) in enumerate(spread(_sources(data), MOST)):
         image = load_image(path)
         quads = quads or tuple(plate.corners for plate in find(image))
         views = {frame: geometry.letterbox(image, *FRAMES[frame], math.inf) for frame in frames}

@@ -18,7 +18,7 @@ import numpy as np
 from alpr_edge import manifest as manifests
 from alpr_edge import metrics
 from alpr_edge.cpu import load_average
-from alpr_edge.data import Sample, Split
+from alpr_edge.data import Sample, Split, spread
 from alpr_edge.detector import PlateDetector
 from alpr_edge.images import load_image
 from alpr_edge.metrics import FrameResult
@@ -26,7 +26,7 @@ from alpr_edge.reader import PlateReader
 from optimize import networks
 from optimize.capped import run_capped
 from optimize.networks import open_network
-from optimize.pictures import digest, judging_pictures, network_inputs, spread
+from optimize.pictures import digest, judging_pictures, network_inputs
 from optimize.steps import TARGET, fingerprint, remembered
 
 PICTURES = 16

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge import geometry
-from alpr_edge.data import Sample, Split, read
+from alpr_edge.data import Sample, Split, read, spread
 from alpr_edge.detector import PlateDetector
 from alpr_edge.errors import DataError
 from alpr_edge.images import load_image
@@ -100,12 +100,6 @@ def _of_split(data: Path, split: str, *, crops: bool, limit: int | None) -> list
     ]
     found.sort(key=lambda sample: sample.path)
     return found if limit is None else spread(found, limit)
-
-
-def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """At most ``count`` of the samples, evenly spread, in order."""
-    count = min(count, len(samples))
-    return [samples[i * len(samples) // count] for i in range(count)]
 
 
 def _kind(crops: bool) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from alpr_edge import ALPR, geometry, metrics
 from alpr_edge.cpu import load_average
-from alpr_edge.data import Sample
+from alpr_edge.data import Sample, spread
 from alpr_edge.detector import PlateDetector
 from alpr_edge.engine import Engine
 from alpr_edge.images import load_image
@@ -22,7 +22,7 @@ from alpr_edge.reader import PlateReader, decode_logits
 from alpr_edge.types import Detection, Plate, Reading
 from optimize.compare import Outputs
 from optimize.evaluate import PICTURES, Latency, take_turns
-from optimize.pictures import calibration_pictures, fit, spread
+from optimize.pictures import calibration_pictures, fit
 from optimize.steps import StepFailedError, Tolerances
 
 IOU_SAME = 0.9

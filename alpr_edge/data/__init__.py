@@ -9,13 +9,22 @@ from alpr_edge.data.ccpd import read_ccpd, subsets
 from alpr_edge.data.coco import coco_files, read_coco
 from alpr_edge.data.csv_texts import csv_files, read_csv
 from alpr_edge.data.index import CROPS, FRAMES, read_index
-from alpr_edge.data.sample import PlateTruth, Report, Sample, SetPolicy, Split, policy, stop
+from alpr_edge.data.sample import (
+    PlateTruth,
+    Report,
+    Sample,
+    SetPolicy,
+    Split,
+    policy,
+    spread,
+    stop,
+)
 from alpr_edge.data.yolo import read_yolo, yolo_folders
 from alpr_edge.errors import DataError
 
 __all__ = [
     "PlateTruth", "Report", "Sample", "SetPolicy", "Split", "policy", "read", "read_ccpd",
-    "read_coco", "read_csv", "read_index", "read_yolo", "stop",
+    "read_coco", "read_csv", "read_index", "read_yolo", "spread", "stop",
 ]
 
 _ACCEPTED = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from alpr_edge.errors import DataError
 from alpr_edge.types import Box, Quad
@@ -14,9 +15,18 @@ Report = Callable[[DataError], None]
 """What a reader does with an annotation that is wrong; if it returns, the reader goes on."""
 
 
+Item = TypeVar("Item")
+
+
 def stop(error: DataError) -> None:
     """The :data:`Report` of all who need the data to be right: raise."""
     raise error
+
+
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """At most ``most`` of the items, evenly spread, in order."""
+    count = min(most, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
 
 
 class Split(enum.StrEnum):

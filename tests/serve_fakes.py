@@ -48,7 +48,7 @@ def view(camera: str = "gate", number: int = 7, image: Image | None = None, **ch
         image = np.full((120, 160, 3), 90, np.uint8)
     frame = Frame(camera=camera, number=number, time=1_750_000_000.5, arrived=1.0,
                   picture=Picture(image))
-    values = {"frame": frame, "plates": (plate(),), "texts": ("WOBAB12",), "ms": MS}
+    values = {"frame": frame, "plates": (plate(),), "texts": ("WOBAB12",), "read": 1, "ms": MS}
     return View(**values | changes)
 
 
@@ -62,6 +62,7 @@ class Subscribed:
     def __init__(self) -> None:
         self.events: queue.Queue[Event] = queue.Queue()
         self.closed = False
+        self.lost = 0
 
     def get(self, timeout: float) -> Event | None:
         try:

@@ -16,6 +16,7 @@ from alpr_edge.watch import config_file, config_ranges, config_rules
 from alpr_edge.watch.config import CameraConfig, Config, HardwareDecoding, KnownPlate, StoreConfig
 from alpr_edge.watch.config_files import tables
 from alpr_edge.watch.config_values import plain
+from alpr_edge.watch.hashing import PlateHasher
 from alpr_edge.watch.types import Access
 
 GATE = '[[cameras]]\nname = "gate"\nsource = "0"\n'
@@ -142,7 +143,8 @@ def test_loopback_needs_no_token(told, host):
 @pytest.mark.parametrize(("text", "message"), [
     ("[store]\nkeep_events_days = 3", "warning: store.keep_pictures_days: got 30"),
     ('[privacy]\nhash_key_file = "key"', "warning: privacy.hash_key_file: texts are hashed, but"),
-    ('[serve]\ntoken_file = "short"', "warning: serve.token_file: short has 5 characters; take 16"),
+    (STORE + '[[webhooks]]\nname = "w"\nurl = "https://h/"\ntoken_file = "short"',
+     "warning: webhooks[0].token_file: short has 5 characters; at least 16"),
     ('[serve]\ntoken_file = "open"', "warning: serve.token_file: other users may read open; run"),
     (STORE + '[mqtt]\nhost = "broker"\nusername = "u"\npassword_file = "short"', "unencrypted"),
     (STORE + '[[webhooks]]\nname = "w"\nurl = "http://h/"\ntoken_file = "key"', "unencrypted"),
@@ -156,6 +158,22 @@ def test_warnings_keep_nothing_from_running(told, loaded, tmp_path, caplog, text
     assert message in line
     loaded(text)
     assert message in caplog.text.replace(f"{tmp_path}/", "")
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ('[serve]\ntoken_file = "short"', "site.toml:2: serve.token_file: short has 15 characters; at"),
+    ('[privacy]\ncrops = false\nscenes = false\nhash_key_file = "short"',
+     "site.toml:4: privacy.hash_key_file: short has 15 characters; at least 16 are needed"),
+])
+def test_a_key_that_is_refused_at_the_start_is_a_mistake(told, loaded, tmp_path, text, message):
+    (tmp_path / "short").write_text("é" * 15)
+    (tmp_path / "short").chmod(0o600)
+    line, = told(text)
+    assert line.startswith(message)
+    with pytest.raises(UsageError, match="short has 15 characters"):
+        loaded(text)
+    with pytest.raises(UsageError, match="short has 15 characters"):
+        PlateHasher.from_file(tmp_path / "short")
 
 
 def test_loading_raises_all_mistakes_and_no_warnings(loaded):

@@ -102,5 +102,5 @@ def test_the_key_comes_from_a_file(tmp_path):
     path.write_text("k" * 32 + "\n")
     assert PlateHasher.from_file(path).text("A1") == PlateHasher(KEY).text("A1")
     path.write_text("short")
-    with pytest.raises(UsageError, match="5 bytes.*openssl rand"):
+    with pytest.raises(UsageError, match="5 characters.*openssl rand"):
         PlateHasher.from_file(path)

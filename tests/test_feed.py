@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pytest
 
 pytest.importorskip("av")
@@ -57,7 +58,7 @@ def scripted(monkeypatch) -> Callable[..., Feed]:
     def build(*sources: object, source: str = "rtsp://camera/x") -> Feed:
         left = iter(sources)
 
-        def open_next(camera, stop):
+        def open_next(camera, stop, done):
             step = next(left)
             if isinstance(step, Exception):
                 raise step
@@ -143,6 +144,31 @@ def test_a_first_permanent_error_ends_it_a_later_one_does_not(scripted):
     feed = scripted(Scripted(1, AWAY), missing, Scripted(2, pause=0.2), AWAY)
     until(lambda: feed.status.frames == 2)
     assert not feed.ended
+
+
+def test_pictures_of_a_folder_come_once_whatever_happens_between(tmp_path, monkeypatch):
+    pytest.importorskip("watchdog")
+    monkeypatch.setattr(feed_module, "Backoff", lambda **_: NoDelay())
+    monkeypatch.setattr("alpr_edge.watch.folder._POLL_SECONDS", 0.02)
+    monkeypatch.setattr("alpr_edge.watch.folder.SCAN_SECONDS", 0.05)
+    inside, away = tmp_path / "in", tmp_path / "away"
+    inside.mkdir()
+    for number in (1, 2):
+        assert cv2.imwrite(str(inside / f"{number}.png"), films.picture(number))
+        os.utime(inside / f"{number}.png", (1000 + number,) * 2)
+    feed = Feed(CameraConfig(name="in", source=str(inside)), lambda: None)
+    feed.start()
+    until(lambda: feed.status.frames == 2)
+    inside.rename(away)
+    until(lambda: feed.status.state is State.RECONNECTING)
+    assert cv2.imwrite(str(away / "3.png"), films.picture(3))
+    os.utime(away / "3.png", (1003, 1003))
+    away.rename(inside)
+    until(lambda: feed.status.frames == 3)
+    time.sleep(0.2)
+    taken = [films.number_of(frame.image) for frame in iter(feed.take, None)]
+    feed.close()
+    assert taken == [1, 2, 3]
 
 
 def test_an_error_of_ours_is_told_and_the_camera_goes_on(scripted, caplog):

@@ -42,7 +42,7 @@ PLATE = Plate(
 def view(number: int = 0, moment: float = 0.0, size=(321, 181), camera: str = "gate") -> View:
     image = np.full((size[1], size[0], 3), 40 + 5 * number, np.uint8)
     frame = Frame(camera=camera, number=number, time=moment, arrived=0.0, picture=Picture(image))
-    return View(frame=frame, plates=(PLATE,), texts=("皖A12345",), ms={})
+    return View(frame=frame, plates=(PLATE,), texts=("皖A12345",), read=0, ms={})
 
 
 def frames(path):
@@ -121,7 +121,7 @@ def test_a_torn_line_is_completed_when_there_is_room_again(tmp_path, monkeypatch
 
 
 def test_only_what_is_named_is_written(tmp_path):
-    assert file_outputs(FilesConfig(), redacted=False) == []
+    assert list(file_outputs(FilesConfig(), redacted=False)) == []
     config = FilesConfig(
         jsonl=tmp_path / "a", csv=tmp_path / "b", video=tmp_path / "c", pictures=tmp_path / "d"
     )

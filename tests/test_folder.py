@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -110,6 +111,22 @@ def test_pictures_that_nobody_reports_are_found(folder, monkeypatch):
     assert folder.wait(1) == [7]
     put(folder.path / "a.jpg", 8, age=50)
     assert folder.wait(2) == [7, 8]
+
+
+def test_a_picture_that_is_removed_while_it_is_listed_is_left_out(tmp_path, monkeypatch):
+    class Gone:
+        path = str(tmp_path / "gone.jpg")
+
+        def is_file(self) -> bool:
+            return True
+
+        def stat(self):
+            return os.stat(self.path)
+
+    put(tmp_path / "a.jpg", 1, age=100)
+    listed = contextlib.nullcontext([Gone(), *os.scandir(tmp_path)])
+    monkeypatch.setattr(os, "scandir", lambda _path: listed)
+    assert films.number_of(next(opened(tmp_path).frames()).image) == 1
 
 
 def test_a_folder_that_vanishes_may_come_back(tmp_path, monkeypatch):

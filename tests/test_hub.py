@@ -1,11 +1,14 @@
 """Turns of cameras and requests, the delivery's thread, and what happens when something breaks."""
 
 import collections
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from events import EVENT, MEDIA, ended, event, until
 
 from alpr_edge.errors import AlprEdgeError, ImageError, ModelError, OutputError
@@ -165,6 +168,31 @@ def test_a_stuck_worker_shows():
     assert hub.is_stuck(0.05) and not hub.is_stuck(10)
     until(lambda: served)
     assert hub.stop(1) and not hub.is_stuck(0.0)
+
+
+HANGING = """
+import threading
+from alpr_edge.watch.delivery import Delivery
+from alpr_edge.watch.hub import Hub
+from alpr_edge.watch.metrics import Metrics
+class Hanging:
+    def take(self):
+        return lambda desk: threading.Event().wait()
+hub = Hub([object()], print)
+hub.add(Hanging())
+hub.start()
+delivery = Delivery([], None, [], Metrics(), tick=print, failed=print)
+delivery.start()
+delivery.event(None, lambda: threading.Event().wait())
+print(hub.stop(0.5), delivery.close(0.5))
+"""
+
+
+def test_what_hangs_does_not_hold_up_the_end_of_the_process():
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (0, "False False\n"), done.stderr
 
 
 class Output:
@@ -367,6 +395,7 @@ def test_subscribers_get_events_and_slow_ones_lose_the_oldest(delivered):
     while (one := slow.get(0.2)) is not None:
         got.append(one)
     assert ids(got) == list(range(10, SUBSCRIBED + 10))
+    assert (quick.lost, slow.lost) == (9, 10)
     quick.close()
     delivered.tell(0)
     assert slow.get(5) == event(0)

@@ -45,6 +45,11 @@ def test_thumbnail_of_brightness_makes_no_picture():
     assert small.shape == (135, 240) and small[1, 2] == 90 and small.sum() == 7 * 135 * 240 + 83
 
 
+@pytest.mark.parametrize(("width", "columns"), [(1920, 240), (1280, 320), (640, 320), (320, 160)])
+def test_blocks_a_row(width, columns):
+    assert thumbnail(Picture(np.zeros((90, width, 3), np.uint8))).shape[1] == columns
+
+
 @pytest.mark.parametrize("shape", [(5, 7), (1, 1), (360, 640), (2160, 3840), (99, 1)])
 def test_any_size(shape):
     assert thumbnail(Picture(np.full((*shape, 3), 7, np.uint8))).max() == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import signal
@@ -16,6 +17,7 @@ from broker import Broker, Listener
 from events import EVENT, MEDIA, ended, until
 from receiver import Receiver
 
+from alpr_edge.errors import UsageError
 from alpr_edge.watch.config import Config, MqttConfig, StoreConfig, WebhookConfig
 from alpr_edge.watch.receivers import Receivers
 
@@ -56,6 +58,19 @@ def test_every_receiver_gets_every_announcement_once_over_a_restart(tmp_path):
     hook.close()
     listener.close()
     broker.stop()
+
+
+def test_receivers_that_cannot_be_made_leave_the_store_free(tmp_path):
+    config = Config(
+        store=StoreConfig(path=tmp_path / "events.db"),
+        webhooks=(WebhookConfig(name="a", url="http://127.0.0.1:1/"),),
+    )
+    missing = MqttConfig(host="127.0.0.1", tls=True, ca_file=tmp_path / "none.pem")
+    with pytest.raises(UsageError, match="none.pem"):
+        Receivers(dataclasses.replace(config, mqtt=missing))
+    receivers = Receivers(config)
+    receivers.stop()
+    receivers.close()
 
 
 SENDER = """

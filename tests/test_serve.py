@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 from events import MEDIA, NO_MEDIA, ended, event
 from serve_client import Client, refused
-from serve_fakes import MS, FakeWatch, plate, status, view
+from serve_fakes import MS, FakeWatch, status, view
 
 from alpr_edge import budget
 from alpr_edge.errors import OutputError, UsageError
@@ -196,7 +196,9 @@ def test_events_come_in_pages(client, three):
     first = client.get(EVENTS, params={"limit": 2}).json()
     second = client.get(EVENTS, params={"limit": 2, "before": first["next"]}).json()
     assert [e["text"] for e in first["events"] + second["events"]] == ["AB3", "B2", "A1"]
-    assert second["next"] is None
+    assert first["next"] == three[1].id and second["next"] is None
+    refused(client.get(EVENTS, params={"before": "no id"}), 422, "invalid_parameter")
+    assert client.get(EVENTS, params={"before": event(9).id}).json()["events"] == []
 
 
 def test_wrong_queries_are_refused(client):
@@ -281,6 +283,32 @@ def test_stream_goes_on_where_it_broke(announcer, watch):
     assert [fields(text)["id"] for text in after_end[1:]] == [three.key, four.key]
 
 
+def test_stream_tells_all_that_was_missed_however_much(announcer, watch, monkeypatch):
+    monkeypatch.setattr(stream, "_AT_ONCE", 3)
+    missed = [event(number) for number in range(8)]
+    for one in missed:
+        watch.store.add(one, NO_MEDIA)
+    texts = announcer(last=missed[0].key, count=8, add=[event(8)])
+    assert [fields(text)["id"] for text in texts[1:]] == [
+        event(number).key for number in range(1, 9)
+    ]
+
+
+def test_streams_are_cut_off_where_the_service_lost_events(watch):
+    app = create_app(watch, ServeConfig())
+
+    async def read(_client):
+        async with asyncio.timeout(10):
+            messages = app.state.announcer.messages(None, None)
+            await anext(messages)
+            watch.subscription.lost = 1
+            watch.add(event(1))
+            return [text async for text in messages]
+
+    with Client(app) as client:
+        assert client.run(read) == []
+
+
 def test_stream_after_an_unknown_event_tells_what_is_new(announcer, watch):
     watch.store.add(event(1), NO_MEDIA)
     unknown = announcer(last="nonsense", count=1, add=[event(2)])
@@ -342,14 +370,13 @@ def test_cameras_have_what_is_described(client):
 
 
 def test_latency_is_told_beside_the_budget(client, watch):
-    quads = [tuple((x, y + 10 * i) for x, y in plate().corners) for i in range(2)]
-    watch.latest["gate"] = view(plates=tuple(plate(quad=q) for q in quads), texts=("A", "B"))
+    watch.latest["gate"] = view(read=2)  # and one of them tracked
     latency = client.get("/v1/cameras").json()["cameras"][0]["view"]["latency"]
     assert latency["detection"] == {
         "ms": 23.0, "budget_ms": budget.DETECTION_BUDGET_MS,
         "stages": {"letterbox": 1.25, "detect": 20.0, "postprocess": 0.75, "closer": 1.0},
     }
-    assert latency["reading"] == {  # of one of the two plates
+    assert latency["reading"] == {  # of one of the two plates that were read
         "ms": 5.0, "budget_ms": budget.READING_BUDGET_MS,
         "stages": {"rectify": 0.25, "read": 4.5, "text": 0.25},
     }

@@ -199,6 +199,16 @@ def test_new_plates_appear_and_are_said(page, watch):
     page.wait(f"{ROWS}.length === 2 && {ROWS}[0] === 'DENIED1'")
 
 
+def test_more_goes_on_where_a_long_list_was_cut(page, watch):
+    for number in range(100, 403):
+        watch.add(event(number, text=f"N{number}", known=None))
+    page.wait(f"{ROWS}.length === 300 && {ROWS}[0] === 'N402'")
+    page.run("document.getElementById('more').click()")
+    page.wait(f"{ROWS}.length === 308")
+    assert page.run(ROWS)[299:] == ["N103", "N102", "N101", "N100", "川YV990警", "PN03MXI",
+                                    "29BHJ54", "皖A12345", "WOBAB12"]
+
+
 def test_search_without_a_hit(page):
     page.run("text.focus()")
     page.type("ZZZ")

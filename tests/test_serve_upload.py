@@ -6,6 +6,7 @@ import asyncio
 import resource
 import struct
 import threading
+import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 
@@ -203,6 +204,19 @@ def test_too_late_is_a_timeout_and_frees_its_place():
         refused(client.post(READ, content=JPEG), 504, "timeout")
         watch.seconds = 0.0
         assert client.post(READ, content=JPEG).status_code == 200
+
+
+def test_busy_tells_how_many_wait_when_it_is_told():
+    watch = FakeWatch()
+    watch.read = lambda image, timeout: time.sleep(1)
+
+    async def work(client):
+        return await asyncio.gather(*(client.post(READ, content=JPEG) for _ in range(4)))
+
+    with Client(create_app(watch, ServeConfig(timeout=0.3, concurrency=1))) as client:
+        _, second, *_ = client.run(work)
+    body = refused(second, 503, "busy")
+    assert body["error"] == "1 pictures are being read and 2 wait"
 
 
 def test_slow_sender_is_sent_away():

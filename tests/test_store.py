@@ -155,6 +155,15 @@ def test_what_came_after_an_announcement(opened, clocks):
     assert store.after(event(3).key, 10) == [] and store.after("unknown-first", 10) == []
 
 
+def test_what_came_at_the_same_moment_comes_once_a_page_at_a_time(opened):
+    store = opened()
+    for number in range(5):
+        store.add(event(number), NO_MEDIA)
+    first, second = store.after(event(0).key, 2), store.after(event(2).key, 2)
+    assert [one.key for one in first + second] == [event(number).key for number in range(1, 5)]
+    assert store.after(event(4).key, 2) == []
+
+
 def test_old_pictures_go_before_old_events(opened, clocks, config):
     store = opened(keep_pictures_days=1, keep_events_days=3)
     store.add(event(1), MEDIA, ["a"])
@@ -219,8 +228,10 @@ def test_pictures_that_a_crash_left_without_an_event_are_removed(opened, config)
     orphan = pictures_folder(config.path) / "ab" / "ab12-crop.jpg"
     orphan.parent.mkdir()
     orphan.write_bytes(b"x")
+    partial = orphan.with_suffix(".partial")
+    partial.write_bytes(b"x")
     store.prune()
-    assert not orphan.exists() and store.picture(event(1).id, "crop")
+    assert not orphan.exists() and not partial.exists() and store.picture(event(1).id, "crop")
 
 
 def test_a_picture_that_cannot_be_read_keeps_no_event_back(opened, config, caplog):

@@ -1,5 +1,7 @@
 """The whole watch on rendered clips: sources, hub, tracker, store and outputs together."""
 
+import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,12 +23,14 @@ from events import until
 from receiver import Receiver
 
 from alpr_edge.cli import main
-from alpr_edge.errors import ExitCode, ImageError, ModelError, UsageError
+from alpr_edge.errors import ExitCode, ImageError, ModelError, OutputError, UsageError
 from alpr_edge.watch.config import (
     CameraConfig,
     Config,
     FilesConfig,
+    HardwareDecoding,
     ModelConfig,
+    MqttConfig,
     PlatesConfig,
     PrivacyConfig,
     StoreConfig,
@@ -34,7 +39,8 @@ from alpr_edge.watch.config import (
 from alpr_edge.watch.store import Store
 from alpr_edge.watch.types import State
 from alpr_edge.watch.watch import Watch
-from alpr_edge.watch.watch_options import cameras_of, name_of
+from alpr_edge.watch.watch_command import add_command
+from alpr_edge.watch.watch_options import cameras_of, config_of, name_of
 
 EU = "29BHJ54"
 """The plate of docs/demo/eu.jpg."""
@@ -109,6 +115,7 @@ def test_a_file_becomes_one_vehicle_of_all_its_frames(config):
     assert texts(config.files.jsonl) == [tiny.TEXT] * 2
     assert [view.frame.number for view in collector.views] == list(range(12))
     assert collector.views[-1].texts == (tiny.TEXT,) and collector.views[0].ms
+    assert [view.read for view in collector.views] == [1] * 12
     assert collector.statuses[-1].state is State.ENDED
     metrics = watch.metrics.cameras["gate"]
     assert (metrics.frames, metrics.idle, metrics.plates, metrics.events) == (12, 0, 12, 1)
@@ -235,6 +242,32 @@ def test_what_cannot_start_leaves_nothing_behind(config, tmp_path):
         assert threads() == []
 
 
+def test_what_cannot_start_may_be_tried_again(config, tmp_path):
+    files = FilesConfig(jsonl=tmp_path / "events.jsonl", csv=tmp_path / "events.csv")
+    broker = MqttConfig(host="127.0.0.1", tls=True, ca_file=tmp_path / "none.pem")
+    config = dataclasses.replace(config, files=files, cameras=(), mqtt=broker)
+
+    def held():
+        return [path for path in files_open() if str(tmp_path) in path]
+
+    with pytest.raises(UsageError, match="none.pem"):
+        Watch(config).start()
+    assert held() == []
+    files = dataclasses.replace(files, video=tmp_path / "events.jsonl")
+    with pytest.raises(OutputError):
+        Watch(dataclasses.replace(config, files=files, mqtt=None)).start()
+    assert held() == []
+    with Watch(dataclasses.replace(config, mqtt=None)):
+        assert held() != []
+
+
+def files_open():
+    """The files that this process has open."""
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink(descriptor)
+
+
 def test_stopping_tells_what_is_under_way(config, tmp_path):
     long = write_clip(tmp_path / "long.mp4", noise(40))
     camera = CameraConfig(name="gate", source=str(long))
@@ -274,6 +307,33 @@ def test_reload_restarts_only_cameras_that_changed(config, clip, tmp_path, caplo
         with pytest.raises(UsageError):
             watch.reload(dataclasses.replace(changed, plates=PlatesConfig(grammars=("xx",))))
         assert [status.camera for status in watch.statuses()] == ["c"]
+
+
+def test_while_a_reload_exchanges_cameras_nothing_ends_and_nothing_is_told(config, tmp_path):
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+    a, b = (CameraConfig(name=folder.name, source=str(folder)) for folder in folders)
+    config = dataclasses.replace(config, cameras=(a,))
+    told = Collector()
+    with Watch(config, [told]) as watch:
+        until(lambda: told.statuses)
+        before = list(told.statuses)
+        remove = watch._hub.remove
+
+        def removed_slowly(camera):
+            remove(camera)
+            assert all(one.done for one in watch._cameras.values())
+            for _ in range(2):
+                watch._tick()
+                until(lambda: watch._delivery.is_idle)
+
+        watch._hub.remove = removed_slowly
+        watch.reload(dataclasses.replace(config, cameras=(b,)))
+        assert not watch.wait(0.6)
+        then = [(one.camera, one.state) for one in told.statuses[len(before):]]
+        assert then[0] == ("a", "removed")
+        assert list(watch.metrics.cameras) == ["b"]
 
 
 def test_redacted_views_and_hashed_texts(config, tmp_path):
@@ -321,6 +381,16 @@ def test_the_command_reads_a_clip_with_the_shipped_models(private, capfd):
     assert [(one["text"], one["final"]) for one in records] == [(EU, False), (EU, True)]
     assert len(list((private / "video").iterdir())) == 1
     assert any((private / "cache" / "alpr-edge").iterdir())
+
+
+def test_who_decodes_is_one_of_the_configurations_choices(capsys):
+    parser = argparse.ArgumentParser()
+    add_command(parser.add_subparsers())
+    options = parser.parse_args(["watch", "a.mp4", "--hwaccel", "none"])
+    assert config_of(options).cameras[0].hwaccel is HardwareDecoding.NONE
+    with pytest.raises(SystemExit):
+        parser.parse_args(["watch", "a.mp4", "--hwaccel", "cuda"])
+    assert "--hwaccel {auto,none,vaapi}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("arguments", "told"), [

@@ -8,6 +8,7 @@ hold them together.
 from __future__ import annotations
 
 import dataclasses
+from uuid import UUID
 
 import pydantic
 
@@ -27,10 +28,11 @@ class Reading(pydantic.BaseModel):
 
 
 class EventPage(pydantic.BaseModel):
-    """Events, the latest first. ``next`` is the ``before`` of the page after it."""
+    """Events, the latest first. ``next`` is the ``before`` of the page after it: the id of the last
+    event, where there are more."""
 
     events: list[Event]
-    next: int | None
+    next: UUID | None
 
 
 class SeenPlate(pydantic.BaseModel):

@@ -25,10 +25,8 @@ from alpr_edge.serve.watching import WatchLike
 from alpr_edge.watch.config import ServeConfig
 from alpr_edge.watch.config_rules import is_loopback
 from alpr_edge.watch.prometheus import exposition
-from alpr_edge.watch.secrets import read_secret
+from alpr_edge.watch.secrets import read_key
 
-MIN_TOKEN = 16
-"""Characters; a shorter token could be guessed."""
 _ABOUT = (
     "Licence plates on the CPU. Times are seconds since 1970 (UTC), coordinates pixels of the "
     "picture. Every error is an object with error, code and remedy. Where the service has a "
@@ -124,10 +122,4 @@ def _token(config: ServeConfig) -> str | None:
                 "on 127.0.0.1"
             )
         return None
-    token = read_secret(config.token_file)
-    if len(token) < MIN_TOKEN:
-        raise UsageError(
-            f"the token in {config.token_file} has {len(token)} characters; at least {MIN_TOKEN} "
-            "are needed: openssl rand -hex 32"
-        )
-    return token
+    return read_key(config.token_file)

@@ -76,15 +76,14 @@ def camera_json(status: CameraStatus, view: View | None) -> dict[str, Any]:
     return record | {"view": view and _view_json(view)}
 
 
-def latency_json(ms: Mapping[Stage, float], plates: int) -> dict[str, Any] | None:
-    """The time of each stage beside the budget; reading counts for one plate, as its budget does.
-    None where nothing was detected."""
+def latency_json(ms: Mapping[Stage, float], read: int) -> dict[str, Any] | None:
+    """The time of each stage beside the budget; that of reading counts for one of the ``read``
+    plates, as its budget does. None where nothing was detected."""
     if not ms:
         return None
-    each = max(1, plates)
     return {
         "detection": _part(ms, DETECTION_STAGES, 1, budget.DETECTION_BUDGET_MS),
-        "reading": _part(ms, READING_STAGES, each, budget.READING_BUDGET_MS),
+        "reading": _part(ms, READING_STAGES, max(1, read), budget.READING_BUDGET_MS),
     }
 
 
@@ -100,7 +99,7 @@ def _view_json(view: View) -> dict[str, Any]:
              "quad": [[round(x, 2), round(y, 2)] for x, y in plate.corners]}
             for plate, text in zip(view.plates, view.texts, strict=True)
         ],
-        "latency": latency_json(view.ms, len(view.plates)),
+        "latency": latency_json(view.ms, view.read),
     }
 
 

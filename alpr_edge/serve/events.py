@@ -61,14 +61,14 @@ class EventRoutes:
         until: Seconds = None,
         access: Annotated[Access | None, Query(description="of known plates")] = None,
         before: Annotated[
-            int | None, Query(ge=1, le=2**53, description="a page's next")
+            UUID | None, Query(description="a page's next: only what comes after that event")
         ] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     ) -> JSONResponse:
         """Stored events that fit all that is given, the latest first."""
         page = self._store().events(EventQuery(
-            text=text, camera=camera, since=since, until=until, access=access, before=before,
-            limit=limit,
+            text=text, camera=camera, since=since, until=until, access=access,
+            before=str(before) if before else None, limit=limit,
         ))
         events = [event_json(event) for event in page.events]
         return JSONResponse({"events": events, "next": page.next})

@@ -48,21 +48,21 @@ class Reception:
                 was not read (504) in time, or it is refused itself (400, 413, 415, 422).
         """
         deadline = time.monotonic() + self._config.timeout
-        late = self._busy()
+        late = self._busy
         try:
             async with asyncio.timeout(self._config.timeout):
                 await self._turn()
-                late = self._too_slow()
+                late = self._too_slow
                 try:
                     data = await uploaded(request, round(self._config.max_body_mb * 1e6))
                     check_picture(data, self._config.max_megapixels * 1e6)
                 except BaseException:
                     self._turns.release()
                     raise
-                late = self._not_read()
+                late = self._not_read
                 return await self._work(data, deadline)
         except TimeoutError as error:
-            raise late from error
+            raise late() from error
         except ImageError as error:
             raise RequestError(422, "damaged_picture", str(error), "send a whole one") from error
 

@@ -1,13 +1,15 @@
 """Events to any number of browsers: server-sent events (WHATWG HTML, 9.2).
 
 Each message is ``event: plate``, ``id:`` the event's key and ``data:`` its JSON. A client that
-comes back with ``Last-Event-ID`` first gets from the store what it missed. One that reads too
-slowly is cut off and comes back that way: nothing is left out silently.
+comes back with ``Last-Event-ID`` first gets all that it missed, where the store still has that
+event. One that reads too slowly, and every one when the service itself was too slow, is cut off
+and comes back that way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import json
 import logging
 import threading
@@ -22,14 +24,14 @@ from alpr_edge.watch.types import Event
 
 MAX_STREAMS = 32
 """Clients at the same time."""
-MAX_MISSED = 1000
-"""Events that a client gets after a break; who missed more asks for pages."""
 HEARTBEAT = 10.0
 """Seconds of silence after which a comment shows that the connection lives."""
 RETRY_MS = 2000
 """After which a client comes back."""
 _BACKLOG = 256
 """Events that may wait for one client."""
+_AT_ONCE = 1000
+"""Missed events that are read from the store at a time; more than may wait for one client."""
 _LOOK, _PAUSE = 0.5, 0.05
 """Seconds between looks at whether to stop."""
 _log = logging.getLogger(__name__)
@@ -68,8 +70,7 @@ class Announcer:
     def close(self) -> None:
         """End all streams; called in the event loop."""
         self._stop.set()
-        for queue in tuple(self._queues):
-            self._end(queue)
+        self._end_all()
 
     async def finish(self) -> None:
         """End all streams and wait for the thread."""
@@ -95,12 +96,12 @@ class Announcer:
         self._queues.add(queue)
         try:
             yield f"retry: {RETRY_MS}\n\n"
-            missed: list[Event] = []
-            if store is not None and last is not None:
-                missed = await asyncio.to_thread(store.after, last, MAX_MISSED)
-            for event in missed:
+            sent: collections.deque[str] = collections.deque(maxlen=_AT_ONCE)
+            async for event in _missed(store, last):
+                if self._stop.is_set():
+                    return
+                sent.append(event.key)  # the last of them may be in the queue as well
                 yield message(event).text
-            sent = {event.key for event in missed}
             while not self._stop.is_set() and (new := await _next(queue)) is not None:
                 if new.key not in sent:
                     yield new.text
@@ -109,9 +110,14 @@ class Announcer:
 
     def _take(self, loop: asyncio.AbstractEventLoop) -> None:
         subscription = self._watch.subscribe()
+        lost = 0
         try:
             while not self._stop.is_set():
                 event = subscription.get(_LOOK)
+                if subscription.lost > lost:  # before this event, or soon after it
+                    _log.warning("all event streams are cut off: events came too fast")
+                    lost = subscription.lost
+                    loop.call_soon_threadsafe(self._end_all)
                 if event is not None:
                     loop.call_soon_threadsafe(self._spread, event)
                 else:
@@ -128,6 +134,10 @@ class Announcer:
                 _log.warning("an event stream is cut off: its client reads too slowly")
                 self._end(queue)
 
+    def _end_all(self) -> None:
+        for queue in tuple(self._queues):
+            self._end(queue)
+
     def _end(self, queue: _Queue) -> None:
         self._queues.discard(queue)
         while not queue.empty():
@@ -139,6 +149,15 @@ def message(event: Event) -> Message:
     """One event as a message of a stream."""
     data = json.dumps(event_json(event), ensure_ascii=False)
     return Message(event.key, f"id: {event.key}\nevent: plate\ndata: {data}\n\n")
+
+
+async def _missed(store: Store | None, last: str | None) -> AsyncIterator[Event]:
+    """What was announced after the event key ``last``, as far as the store knows."""
+    while store is not None and last is not None:
+        events = await asyncio.to_thread(store.after, last, _AT_ONCE)
+        for event in events:
+            yield event
+        last = events[-1].key if events else None
 
 
 async def _next(queue: _Queue) -> Message | None:

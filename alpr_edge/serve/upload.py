@@ -1,4 +1,4 @@
-"""The bytes of an uploaded picture, never more than the limit of them in memory."""
+"""The bytes of an uploaded picture: refused as soon as there are more than the limit."""
 
 from __future__ import annotations
 

@@ -14,6 +14,9 @@ from alpr_edge.watch.types import CameraStatus, Event, View
 class SubscriptionLike(Protocol):
     """Events as they happen; :class:`alpr_edge.watch.delivery.Subscription` is one."""
 
+    lost: int
+    """Events that it was too slow for."""
+
     def get(self, timeout: float) -> Event | None:
         """The next event, or None where there is none within ``timeout`` seconds."""
 

@@ -112,7 +112,8 @@ class Camera:
         self._quads = [*(plate.corners for plate in found), *look.ignored]
         sightings = self._tracker.update(frame, found)
         shown = [plate for plate in found if self._tracker.follows(plate)]
-        self._show(frame, *self._named(shown, self._tracker.texts(shown)), look.result.ms)
+        plates, texts = self._named(shown, self._tracker.texts(shown))
+        self._show(frame, plates, texts, look.result.read, look.result.ms)
         self._tell(sightings)
         if self._apart:
             self._tell(self._tracker.flush())
@@ -126,7 +127,7 @@ class Camera:
         self._tell(self._tracker.rest(frame))
         self.metrics.idle += 1
         if self.view is not None:
-            self._show(frame, self.view.plates, self.view.texts, {})
+            self._show(frame, self.view.plates, self.view.texts, 0, {})
 
     def _named(
         self, plates: Sequence[Plate], texts: Sequence[str]
@@ -141,7 +142,7 @@ class Camera:
         )
 
     def _show(
-        self, frame: Frame, plates: tuple[Plate, ...], texts: tuple[str, ...],
+        self, frame: Frame, plates: tuple[Plate, ...], texts: tuple[str, ...], read: int,
         ms: dict[Stage, float],
     ) -> None:
         if self._covered is not None:
@@ -150,7 +151,7 @@ class Camera:
                 self._hidden.popitem(last=False)
             if hidden:
                 frame = dataclasses.replace(frame, picture=Picture(redact(frame.image, hidden)))
-        self.view = View(frame=frame, plates=plates, texts=texts, ms=ms)
+        self.view = View(frame=frame, plates=plates, texts=texts, read=read, ms=ms)
         self._delivery.view(self.view, wait=not self.feed.live)
 
     def _tell(self, sightings: Sequence[Sighting]) -> None:

@@ -19,8 +19,6 @@ SECRETS = ("password_file", *KEYS)
 """Fields that name the file of a secret."""
 READ = ("ca_file", "models")
 """Fields that name what must be there already."""
-SHORTEST_KEY = 16
-"""Characters of a token or key; one that may be tried as often as one likes is found if shorter."""
 
 
 def tables(value: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
@@ -68,11 +66,9 @@ def _secret(path: Path, key: Key) -> Iterator[Mistake]:
     except UsageError as error:
         yield Mistake(key=key, message=str(error))
         return
-    if key[-1] in KEYS and len(secret) < SHORTEST_KEY:
-        yield Mistake(key=key, warning=True, message=(
-            f"{path} has {len(secret)} characters; take {SHORTEST_KEY} or more, for example of "
-            "'openssl rand -hex 32'"
-        ))
+    if key[-1] in KEYS and (problem := secrets.weakness(secret, path)):
+        chosen_elsewhere = key[0] == "webhooks"  # by the receiver
+        yield Mistake(key=key, warning=chosen_elsewhere, message=problem)
     if secrets.readable_by_others(path):
         yield Mistake(key=key, warning=True, message=(
             f"other users may read {path}; run 'chmod 600 {path}'"

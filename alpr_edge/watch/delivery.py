@@ -25,7 +25,7 @@ MAX_VIEWS = 4
 MAX_UNSAVED = 200
 """Events that the store could not take and that are kept in memory; the oldest is given up."""
 SUBSCRIBED = 100
-"""Events that wait for a subscriber; who is slower loses the oldest."""
+"""Events that wait for a subscriber; who is slower loses the oldest, and is told so."""
 STORE = "store"
 """Name of the store among :attr:`~alpr_edge.watch.metrics.Metrics.failures`."""
 _TICK = 0.5
@@ -38,6 +38,8 @@ class Subscription:
     """Events as they happen, for one listener."""
 
     def __init__(self, forget: Callable[[Subscription], None]) -> None:
+        self.lost = 0
+        """Events that it was too slow for."""
         self._events: collections.deque[Event] = collections.deque(maxlen=SUBSCRIBED)
         self._news = threading.Condition()
         self._forget = forget
@@ -52,6 +54,7 @@ class Subscription:
     def put(self, event: Event) -> None:
         """Add an event; never waits."""
         with self._news:
+            self.lost += len(self._events) == SUBSCRIBED
             self._events.append(event)
             self._news.notify_all()
 
@@ -93,7 +96,9 @@ class Delivery:
         self._subscribing = threading.Lock()
         self._subscriptions: list[Subscription] = []  # replaced, not changed
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="delivery")
+        self._thread = threading.Thread(
+            target=self._run, name="delivery", daemon=True  # an output may hang
+        )
 
     def start(self) -> None:
         """Begin."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+PARTIAL = ".partial"
+"""Ending of a file that is being written, or was when the process was killed."""
+
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file that only its owner reads; the one before it is replaced at once, if any."""
     make_folder(path.parent)
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(PARTIAL)
     try:
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(data)

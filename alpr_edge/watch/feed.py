@@ -12,7 +12,7 @@ from collections.abc import Callable
 from alpr_edge.errors import AlprEdgeError, UsageError
 from alpr_edge.watch.backoff import Backoff
 from alpr_edge.watch.config import CameraConfig
-from alpr_edge.watch.sources import Source, SourceError, is_live, open_source, shown
+from alpr_edge.watch.sources import Done, Source, SourceError, is_live, open_source, shown
 from alpr_edge.watch.types import CameraStatus, Frame, State
 
 FILE_QUEUE = 4
@@ -55,6 +55,8 @@ class Feed:
         self._main = _main_feed(camera, changed)
         self._main_frame: Frame | None = None
         self._opened = False
+        self._done: Done = {}
+        """What was taken of a folder."""
         self._number = 0
         self._thread = threading.Thread(
             target=self._run, name=f"feed-{camera.name}", daemon=True  # may hang in a connect
@@ -150,7 +152,7 @@ class Feed:
     def _open(self) -> Source:
         camera = self._camera
         if camera.detect_source is None:
-            return open_source(camera, self._stop)
+            return open_source(camera, self._stop, self._done)
         for source in (camera.source, camera.detect_source):
             if not is_live(source):
                 raise UsageError(

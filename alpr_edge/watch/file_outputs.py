@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from alpr_edge.watch.annotated_video import AnnotatedVideos
 from alpr_edge.watch.config import FilesConfig
 from alpr_edge.watch.event_pictures import EventPictures
@@ -9,20 +11,19 @@ from alpr_edge.watch.lines import EventLines, EventTable
 from alpr_edge.watch.types import Output
 
 
-def file_outputs(config: FilesConfig, *, redacted: bool) -> list[Output]:
-    """One for each that is named; with ``redacted`` pictures have no texts drawn on them.
+def file_outputs(config: FilesConfig, *, redacted: bool) -> Iterator[Output]:
+    """One for each that is named, opened as it is asked for; with ``redacted`` pictures have no
+    texts drawn on them.
 
     Raises:
         OutputError: a file or folder cannot be made.
         LibraryError: PyAV is missing.
     """
-    outputs: list[Output] = []
     if config.jsonl is not None:
-        outputs.append(EventLines(config.jsonl))
+        yield EventLines(config.jsonl)
     if config.csv is not None:
-        outputs.append(EventTable(config.csv))
+        yield EventTable(config.csv)
     if config.video is not None:
-        outputs.append(AnnotatedVideos(config.video, plain=redacted))
+        yield AnnotatedVideos(config.video, plain=redacted)
     if config.pictures is not None:
-        outputs.append(EventPictures(config.pictures, plain=redacted))
-    return outputs
+        yield EventPictures(config.pictures, plain=redacted)

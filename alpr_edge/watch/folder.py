@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
@@ -15,7 +15,7 @@ from alpr_edge.errors import ImageError
 from alpr_edge.images import SUFFIXES, load_image
 from alpr_edge.watch.extras import require
 from alpr_edge.watch.picture import Picture
-from alpr_edge.watch.sources import SourceError
+from alpr_edge.watch.sources import Done, SourceError
 from alpr_edge.watch.types import Frame
 
 SETTLED_SECONDS = 2.0
@@ -23,8 +23,6 @@ SETTLED_SECONDS = 2.0
 SCAN_SECONDS = 10.0
 """Between looks through the folder for what nobody reported, as on network drives."""
 _POLL_SECONDS = 0.5
-_Signature = tuple[int, int]
-"""Time of the last change and size."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,14 +31,14 @@ class Folder:
 
     The kernel tells when a file was closed or moved here (watchdog); others are found by looking
     every 10 s. A picture that is written anew is a new frame. What cannot be read is logged.
+    What ``done`` has was taken before; it is kept up to date.
     """
 
     live = False
     expected: int | None = None
 
-    def __init__(self, camera: str, folder: Path, stop: Event) -> None:
-        self._camera, self._folder, self._stop = camera, folder, stop
-        self._done: dict[str, _Signature] = {}
+    def __init__(self, camera: str, folder: Path, stop: Event, done: Done) -> None:
+        self._camera, self._folder, self._stop, self._done = camera, folder, stop, done
         self.about = "a folder of pictures"
 
     def frames(self) -> Iterator[Frame]:
@@ -73,7 +71,7 @@ class Folder:
                 if self._is_new(path):
                     yield path
 
-    @contextmanager
+    @contextlib.contextmanager
     def _reports(self) -> Iterator[queue.Queue[str]]:
         """The paths that the kernel reports as closed after writing or moved here."""
         reported: queue.Queue[str] = queue.Queue()
@@ -100,20 +98,29 @@ class Folder:
     def _scan(self) -> Iterator[Path]:
         """The new pictures that nobody changes any more, the oldest first."""
         try:
-            with os.scandir(self._folder) as entries:
-                files = {entry.path: _signature(entry.stat()) for entry in entries
-                         if entry.is_file() and _is_picture(entry.path)}
+            files = self._listed()
         except OSError as error:
             raise SourceError(
                 f"{self._folder}: cannot be listed: {error.strerror}", permanent=False
             ) from error
-        self._done = {path: done for path, done in self._done.items() if path in files}
+        for path in self._done.keys() - files.keys():
+            del self._done[path]
         settled = time.time_ns() - SETTLED_SECONDS * 1e9
         for path, (changed, size) in sorted(files.items(), key=lambda item: (item[1][0], item[0])):
             if self._stop.is_set():
                 return
             if changed < settled and self._note(path, (changed, size)):
                 yield Path(path)
+
+    def _listed(self) -> Done:
+        """The pictures that are there."""
+        files = {}
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+                    if _is_picture(entry.path) and entry.is_file():
+                        files[entry.path] = _signature(entry.stat())
+        return files
 
     def _is_new(self, path: Path) -> bool:
         """Whether a reported file is a picture that was not taken as it is now."""
@@ -123,7 +130,7 @@ class Folder:
             return False  # it went on elsewhere
         return _is_picture(path.name) and self._note(str(path), signature)
 
-    def _note(self, path: str, signature: _Signature) -> bool:
+    def _note(self, path: str, signature: tuple[int, int]) -> bool:
         """Note how a file is taken; whether it is new, or was written since it was taken.
 
         A time of change that went back is a copy's that was given the original's.
@@ -136,7 +143,7 @@ class Folder:
         """Nothing is left: the watching ends with the frames."""
 
 
-def _signature(status: os.stat_result) -> _Signature:
+def _signature(status: os.stat_result) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 

@@ -10,30 +10,24 @@ import hashlib
 import hmac
 from pathlib import Path
 
-from alpr_edge.errors import UsageError
-from alpr_edge.watch.secrets import read_secret
+from alpr_edge.watch.secrets import read_key
 from alpr_edge.watch.types import Event
-
-MIN_KEY_BYTES = 16
 
 
 class PlateHasher:
-    """Replaces plates by 64 hexadecimal digits; the same plate and key always give the same.
-
-    Raises:
-        UsageError: the key is shorter than 16 bytes.
-    """
+    """Replaces plates by 64 hexadecimal digits; the same plate and key always give the same."""
 
     def __init__(self, key: bytes) -> None:
-        if len(key) < MIN_KEY_BYTES:
-            raise UsageError(f"the key of the plates' hashes has {len(key)} bytes; at least "
-                             f"{MIN_KEY_BYTES} are needed: make one with `openssl rand -hex 32`")
         self._key = key
 
     @classmethod
     def from_file(cls, path: Path) -> PlateHasher:
-        """With the key in a file (``[privacy] hash_key_file``); raises UsageError."""
-        return cls(read_secret(path).encode())
+        """With the key in a file (``[privacy] hash_key_file``).
+
+        Raises:
+            UsageError: see :func:`~alpr_edge.watch.secrets.read_key`.
+        """
+        return cls(read_key(path).encode())
 
     def text(self, plate: str) -> str:
         """The hash of a plate's text, 64 digits; nothing stays nothing."""

@@ -30,6 +30,7 @@ class Hub:
 
     Each time a worker is free, the caller who was served longest ago and has something to do is
     next. A job that raises ends all work: :attr:`failure` has the error, ``failed`` is called.
+    Nobody waits for a worker at the end of the process: one that hangs would hold it up for ever.
     """
 
     def __init__(self, desks: Sequence[Desk], failed: Callable[[], None]) -> None:
@@ -43,7 +44,9 @@ class Hub:
         self._stopped = False
         self._begun: dict[Desk, float] = {}
         self._threads = [
-            threading.Thread(target=self._work, args=(desk,), name=f"worker {number}")
+            threading.Thread(
+                target=self._work, args=(desk,), name=f"worker {number}", daemon=True
+            )
             for number, desk in enumerate(desks, 1)
         ]
 

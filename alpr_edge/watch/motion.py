@@ -17,9 +17,11 @@ from alpr_edge.watch.picture import Luma, Picture
 from alpr_edge.watch.types import Frame
 
 COLUMNS = 240
-"""Blocks a row: 8 pixels each at 1080p, a third of the smallest plate that the detector finds."""
+"""Blocks a row, or somewhat more, since a block is an even number of pixels wide: 8 at 1080p, a
+third of the smallest plate that the detector finds. Fewer of a picture below 480 pixels."""
 THRESHOLD = 12.0
-"""Grey levels of 255 by which a block must differ; noise is averaged over 32 pixels a block."""
+"""Grey levels of 255 by which a block must differ; at 1080p a block's noise is averaged over 32
+pixels."""
 ADAPTS_IN = 4.0
 """Seconds in which the background takes on 63 % of a change."""
 HOLD = 1.0
@@ -61,7 +63,7 @@ class MotionGate:
 
 
 def thumbnail(picture: Picture) -> Luma:
-    """A picture in grey, :data:`COLUMNS` blocks wide, each averaged: (h, w) uint8.
+    """A picture in grey, each block averaged (:data:`COLUMNS`): (h, w) uint8.
 
     Its brightness as decoded is used where it is there: that of video has 219 levels mostly.
     """

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from alpr_edge.watch.durable import write_file
+from alpr_edge.watch.durable import PARTIAL, write_file
 from alpr_edge.watch.types import Media
 
 Kind = Literal["crop", "scene"]
@@ -45,6 +45,11 @@ class PictureFolder:
     def remove(self, event: str, kind: Kind) -> None:
         """Remove a picture, which may be gone already."""
         self._path(event, kind).unlink(missing_ok=True)
+
+    def remove_partial(self) -> None:
+        """Remove what a crash left half written; not for while a picture is written."""
+        for path in self.folder.glob(f"??/*{PARTIAL}"):
+            path.unlink(missing_ok=True)
 
     def all(self) -> Iterator[tuple[str, Kind]]:
         """Event and kind of every picture in the folder."""

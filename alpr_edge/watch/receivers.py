@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from alpr_edge.errors import UsageError
@@ -33,17 +34,24 @@ class Receivers:
         self.outputs: list[Output] = []
         """Those that get statuses too; whoever delivers closes them."""
         self.couriers: list[Courier] = []
-        self._webhooks = [Webhook(one) for one in config.webhooks]
-        self.store = Store(config.store) if config.store.path is not None else None
+        self.store: Store | None = None
+        self._webhooks: list[Webhook] = []
         self._pruned = -PRUNE_SECONDS
-        if self.store is None:
+        if config.store.path is None:
             return
-        for webhook in self._webhooks:
-            self.couriers.append(Courier(self.store, webhook.target, webhook.deliver))
-        if config.mqtt is not None:
-            broker = Mqtt(config.mqtt, [camera.name for camera in config.cameras])
-            self.outputs.append(broker)
-            self.couriers.append(Courier(self.store, broker.target, broker.deliver))
+        with contextlib.ExitStack() as opened:
+            self.store = Store(config.store)
+            opened.callback(self.store.close)
+            for one in config.webhooks:
+                webhook = Webhook(one)
+                opened.callback(webhook.close)
+                self._webhooks.append(webhook)
+                self.couriers.append(Courier(self.store, webhook.target, webhook.deliver))
+            if config.mqtt is not None:
+                broker = Mqtt(config.mqtt, [camera.name for camera in config.cameras])
+                self.outputs.append(broker)
+                self.couriers.append(Courier(self.store, broker.target, broker.deliver))
+            opened.pop_all()
 
     @property
     def targets(self) -> list[str]:

@@ -20,6 +20,10 @@ MAX_BYTES = 4096
 """A larger file is no secret but a mistake."""
 
 
+MIN_KEY = 16
+"""Characters of a key or token: who may try as often as he likes finds a shorter one."""
+
+
 def read_secret(path: Path, environment: Mapping[str, str] = os.environ) -> str:
     """The secret in a file, without the end of its line; the message never has any of it.
 
@@ -43,6 +47,28 @@ def read_secret(path: Path, environment: Mapping[str, str] = os.environ) -> str:
             f"one line, at most {MAX_BYTES} bytes"
         )
     return secret
+
+
+def read_key(path: Path) -> str:
+    """The key or token in a file.
+
+    Raises:
+        UsageError: see :func:`read_secret`, or it is shorter than :data:`MIN_KEY`.
+    """
+    key = read_secret(path)
+    if problem := weakness(key, path):
+        raise UsageError(problem)
+    return key
+
+
+def weakness(key: str, path: Path) -> str | None:
+    """What is wrong with a key or token that is too short."""
+    if len(key) >= MIN_KEY:
+        return None
+    return (
+        f"{path} has {len(key)} characters; at least {MIN_KEY} are needed, for example of "
+        "'openssl rand -hex 32'"
+    )
 
 
 def located(path: Path, environment: Mapping[str, str] = os.environ) -> Path:

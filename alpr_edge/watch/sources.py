@@ -22,6 +22,8 @@ from alpr_edge.watch.config import CameraConfig
 from alpr_edge.watch.secrets import read_secret
 from alpr_edge.watch.types import Frame
 
+Done = dict[str, tuple[int, int]]
+"""What was taken of a folder: path, and time of the last change and size that the file had."""
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 """Of cameras on the network."""
 _URL = re.compile(
@@ -59,8 +61,13 @@ class Source(Protocol):
         """Free everything; a second time does nothing."""
 
 
-def open_source(camera: CameraConfig, stop: threading.Event) -> Source:
+def open_source(
+    camera: CameraConfig, stop: threading.Event, done: Done | None = None
+) -> Source:
     """Open ``camera.source``; ``stop`` ends its frames, at the latest 5 s after it was set.
+
+    ``done`` gets what is taken of a folder: given again when that is opened again, each picture
+    comes once.
 
     ``every`` and ``max_fps`` hold for video, of a folder every picture counts. ``detect_source``
     is the feed's matter.
@@ -84,7 +91,7 @@ def open_source(camera: CameraConfig, stop: threading.Event) -> Source:
         )
     path = Path(camera.source)
     if path.is_dir():
-        return Folder(camera.name, path, stop)
+        return Folder(camera.name, path, stop, {} if done is None else done)
     if not path.exists():
         raise SourceError(
             f"{path}: no such file or folder; a source is a video file, a folder of pictures, a "

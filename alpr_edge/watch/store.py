@@ -23,6 +23,7 @@ from alpr_edge.watch.config import StoreConfig
 from alpr_edge.watch.database import Database
 from alpr_edge.watch.durable import make_folder
 from alpr_edge.watch.event_json import event_json, event_of
+from alpr_edge.watch.known import plain
 from alpr_edge.watch.outbox import OUTBOX_SCHEMA, Outbox
 from alpr_edge.watch.pictures import Kind, PictureFolder
 from alpr_edge.watch.types import Access, Event, Media
@@ -57,7 +58,6 @@ CREATE TABLE clock (only_row INTEGER PRIMARY KEY, age REAL NOT NULL, wall REAL N
 """
 _MEGABYTE = 1_000_000
 _AT_ONCE = 500  # pictures that are removed in one transaction
-_SEPARATORS = str.maketrans("", "", " -.·")
 
 _log = logging.getLogger(__name__)
 
@@ -73,17 +73,18 @@ class EventQuery:
     until: float | None = None
     """Seen at some time between these, both included."""
     access: Access | None = None
-    before: int | None = None
+    before: str | None = None
     """A page's ``next``: only what comes after that page."""
     limit: int = 50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """Events, the latest stored first; ``next`` is None where there are no more."""
+    """Events, the latest stored first; ``next`` is the last one's id, None where there are no
+    more."""
 
     events: tuple[Event, ...]
-    next: int | None
+    next: str | None
 
 
 class Store:
@@ -158,17 +159,17 @@ class Store:
     def events(self, query: EventQuery = EventQuery()) -> Page:  # noqa: B008 (frozen)
         """The events that fit, a page of at most ``query.limit``."""
         conditions = {
-            "instr(upper(text), ?)": query.text.upper().translate(_SEPARATORS) or None,
+            "instr(upper(text), ?)": plain(query.text) or None,
             "camera = ?": query.camera,
             "last_seen >= ?": query.since,
             "first_seen <= ?": query.until,
             "access = ?": query.access and str(query.access),
-            "number < ?": query.before,
+            "number < (SELECT number FROM events WHERE id = ?)": query.before,
         }
         given = {sql: value for sql, value in conditions.items() if value is not None}
         where = f"WHERE {' AND '.join(given)}" if given else ""
         rows = self._database.rows(
-            f"SELECT number, json FROM events {where} ORDER BY number DESC LIMIT ?",
+            f"SELECT id, json FROM events {where} ORDER BY number DESC LIMIT ?",
             (*given.values(), query.limit + 1),
         )
         page = rows[:query.limit]
@@ -181,15 +182,16 @@ class Store:
         return event_of(json.loads(rows[0][0])) if rows else None
 
     def after(self, key: str, limit: int) -> list[Event]:
-        """What was announced after the announcement ``key`` (:attr:`Event.key`), oldest first,
-        each event as it is by now; none where that one is not known."""
+        """The first ``limit`` of what was announced after the announcement ``key``
+        (:attr:`Event.key`), oldest first, each event as it is by now; none where that one is not
+        known."""
         event, _, kind = key.rpartition("-")
         rows = self._database.rows(
-            f"SELECT json FROM events WHERE age >= (SELECT {'age' if kind == 'final' else 'begun'} "
-            "FROM events WHERE id = ?) ORDER BY age, number LIMIT ?", (event, limit + 1),
+            "SELECT json FROM events WHERE (age, number) > "
+            f"(SELECT {'age' if kind == 'final' else 'begun'}, number FROM events WHERE id = ?) "
+            "ORDER BY age, number LIMIT ?", (event, limit),
         )
-        events = (event_of(json.loads(text)) for text, in rows)
-        return [event for event in events if event.key != key][:limit]
+        return [event_of(json.loads(text)) for text, in rows]
 
     def picture(self, event: str, kind: Kind) -> bytes | None:
         """A picture as JPEG; None where none was kept, or no longer is, or it cannot be read."""
@@ -252,6 +254,8 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove the files that a crash left behind before their transaction was committed."""
+        with self._database.transaction("remove half-written pictures"):  # nobody writes one now
+            self._pictures.remove_partial()
         known = set(self._database.rows("SELECT event, kind FROM pictures"))
         for event, kind in set(self._pictures.all()) - known:
             with self._database.transaction("remove pictures without an event"):

@@ -170,13 +170,14 @@ class View:
     """The latest processed frame of a camera, for the live page and annotated videos.
 
     ``plates``, those of vehicles that are tracked, are drawn where they are, ``texts`` what their
-    tracks say by now, one a plate. ``ms`` is empty for a frame in which nothing moved: nothing was
-    detected.
+    tracks say by now, one a plate. ``ms`` is the time of each stage, of reading for all ``read``
+    plates together; it is empty for a frame in which nothing moved: nothing was detected.
     """
 
     frame: Frame
     plates: tuple[Plate, ...]
     texts: tuple[str, ...]
+    read: int
     ms: dict[Stage, float]
 
 

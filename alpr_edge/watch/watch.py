@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -68,6 +69,8 @@ class Watch:
         self._ended = threading.Event()
         self._stopped = False
         self._cameras: dict[str, Camera] = {}
+        self._changing = threading.Lock()
+        """Held while a reload exchanges cameras: what is there meanwhile tells nothing."""
         self._told: dict[str, tuple[State, str | None]] = {}
         self._hub: Hub | None = None
         self._delivery: Delivery | None = None
@@ -109,8 +112,13 @@ class Watch:
     def _start(self) -> None:
         workers = desks(self.config.model)
         self._min_confidence = workers[0].min_confidence
-        files = file_outputs(self.config.files, redacted=self.config.privacy.redact)
-        self._receivers = Receivers(self.config)
+        files: list[Output] = []
+        with contextlib.ExitStack() as opened:
+            for output in file_outputs(self.config.files, redacted=self.config.privacy.redact):
+                opened.callback(output.close)
+                files.append(output)
+            self._receivers = Receivers(self.config)
+            opened.pop_all()
         outputs = [*self._outputs, *self._receivers.outputs, *files]
         self._delivery = Delivery(  # closes them
             outputs, self._receivers.store, self._receivers.targets, self.metrics,
@@ -183,10 +191,11 @@ class Watch:
         }
         made = [self._made(one, config) for one in config.cameras if one.name not in same]
         self.config = config
-        for name in self._cameras.keys() - same:
-            self._remove(self._cameras[name], again=name in wanted)
-        for camera in made:
-            self._add(camera)
+        with self._changing:
+            for name in self._cameras.keys() - same:
+                self._remove(self._cameras[name], again=name in wanted)
+            for camera in made:
+                self._add(camera)
 
     def read(self, image: Image, timeout: float) -> Result:
         """The plates of a picture of no camera; it takes its fair turn among the cameras.
@@ -256,6 +265,7 @@ class Watch:
         self._hub.remove(camera)
         del self._cameras[camera.config.name]
         if not again:
+            del self.metrics.cameras[camera.config.name]
             self._told.pop(camera.config.name, None)
             self._delivery.status(dataclasses.replace(camera.status(), state=State.REMOVED))
 
@@ -280,14 +290,21 @@ class Watch:
 
     def _tick(self) -> None:
         """Now and then, on the delivery's thread: tell what changed, keep the store small."""
-        for camera in list(self._cameras.values()):
-            self._tell(camera.status())
+        if self._changing.acquire(blocking=False):  # else the next time: a reload may take seconds
+            try:
+                self._look_at_cameras()
+            finally:
+                self._changing.release()
+        if self._receivers is not None:
+            self._receivers.prune()
+
+    def _look_at_cameras(self) -> None:
         cameras = list(self._cameras.values())
+        for camera in cameras:
+            self._tell(camera.status())
         done = bool(cameras) and all(camera.done for camera in cameras)
         if self.ready and done and self._delivery is not None and self._delivery.is_idle:
             self._ended.set()
-        if self._receivers is not None:
-            self._receivers.prune()
 
     def _tell(self, status: CameraStatus) -> None:
         now = status.state, status.problem

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpr_edge.errors import ExitCode, UsageError
+from alpr_edge.watch.config import HardwareDecoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +132,8 @@ def _add_looking(command: argparse.ArgumentParser) -> None:
         help="look through overlapping columns x rows as well, for far plates",
     )
     command.add_argument(
-        "--hwaccel", choices=("auto", "none", "vaapi"), help="who decodes video (default: auto)"
+        "--hwaccel", type=HardwareDecoding, choices=list(HardwareDecoding),
+        help="who decodes video (default: auto)",
     )
     command.add_argument(
         "--grammar", action="append", metavar="CC",

@@ -341,8 +341,13 @@ function takeEvent(event) {
   const index = state.events.findIndex((one) => one.id === event.id);
   const fresh = index < 0;
   if (fresh && !matches(event)) return;
-  if (fresh) state.events = [event, ...state.events].slice(0, MOST);
-  else if (event.final || !state.events[index].final) state.events[index] = event;
+  if (fresh) {
+    state.events = [event, ...state.events];
+    if (state.events.length > MOST) {
+      state.events = state.events.slice(0, MOST);
+      if (state.kept) state.next = state.events[MOST - 1].id; // "More" goes on with what was cut
+    }
+  } else if (event.final || !state.events[index].final) state.events[index] = event;
   showEvents(fresh ? event.id : null);
   if (fresh) {
     const known = event.known ? `, ${ACCESS[event.known.access].toLowerCase()}` : "";

@@ -41,6 +41,7 @@ def test_the_object_is_exactly_the_documented_one():
         "correction": {"read": "皖A12B45", "grammar": "cn"},
         "known": {"text": "皖A12345", "access": "deny", "label": "the van", "distance": 0},
         "latency_ms": 123.457,
+        "file": None,
     }
 
 
@@ -50,7 +51,7 @@ def test_the_documented_example_is_one():
 
 
 @pytest.mark.parametrize("one", [EVENT, ended(EVENT), event(correction=None, known=None),
-                                 event(rows=None, region=None, kind=None)])
+                                 event(rows=None, region=None, kind=None), event(file="a.jpg")])
 def test_through_json_and_back_nothing_but_rounding_is_lost(one):
     record = json.loads(json.dumps(event_json(one)))
     again = event_of(record)
@@ -76,6 +77,12 @@ def test_a_missing_field_is_told():
         event_of(record)
 
 
+def test_an_event_of_before_there_were_file_names_is_read():
+    record = event_json(EVENT)
+    del record["file"]
+    assert event_of(record).file is None
+
+
 def test_hash_is_hmac_sha256():  # RFC 4231, test case 1
     hasher = PlateHasher(b"\x0b" * 20)
     assert hasher.text("Hi There") == (
@@ -84,7 +91,7 @@ def test_hash_is_hmac_sha256():  # RFC 4231, test case 1
 
 
 def test_a_hashed_event_tells_no_plate_anywhere():
-    hashed = PlateHasher(KEY).event(EVENT)
+    hashed = PlateHasher(KEY).event(dataclasses.replace(EVENT, file="皖A12345.jpg"))
     text = json.dumps(event_json(hashed), ensure_ascii=False)
     assert "A12" not in text and "皖" not in text and hashed.char_confidences == ()
     assert hashed.text == hashed.known.text != hashed.correction.read

@@ -230,6 +230,14 @@ def test_check_camera_prints_what_a_file_is(tmp_path, capsys):
     assert "refuses the connection" in printed.err and "secret" not in printed.out + printed.err
 
 
+def test_check_camera_refuses_what_a_configuration_may_not_have(tmp_path, capsys):
+    file = films.write(tmp_path / "clip.mp4")
+    missing = str(tmp_path / "none")
+    assert main(["check-camera", str(file), "--password-file", missing]) == 2
+    told = capsys.readouterr().err
+    assert "password_file without username; set both or none" in told and missing in told
+
+
 # --- a real camera by RTSP
 
 @pytest.fixture(scope="module")

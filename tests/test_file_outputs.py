@@ -67,7 +67,7 @@ def test_one_json_object_an_event_is_appended(tmp_path):
 
 def test_a_table_has_its_columns_once(tmp_path):
     path = tmp_path / "events.csv"
-    for event in (EVENT, dataclasses.replace(EVENT, known=None, region=None)):
+    for event in (EVENT, dataclasses.replace(EVENT, known=None, region=None, file="a.jpg")):
         table = EventTable(path)
         table.event(event, MEDIA)
         table.close()
@@ -76,6 +76,16 @@ def test_a_table_has_its_columns_once(tmp_path):
     assert first["known"] == EVENT.known.text and first["access"] == "deny"
     assert (second["known"], second["access"], second["region"]) == ("", "", "")
     assert first["text"] == EVENT.text and first["direction"] == "approaching"
+    assert (first["file"], second["file"]) == ("", "a.jpg")
+
+
+def test_a_table_keeps_to_the_columns_it_has(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text("key,text,camera\n1,A1,gate\n")
+    table = EventTable(path)
+    table.event(dataclasses.replace(EVENT, file="a.jpg"), MEDIA)
+    table.close()
+    assert path.read_text("utf-8").splitlines()[2] == f"{EVENT.key},{EVENT.text},gate"
 
 
 def test_lines_to_stdout_stay_open(capfd):

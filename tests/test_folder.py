@@ -70,6 +70,7 @@ def test_a_folder_gives_its_pictures_by_age_then_new_ones(folder):
     (folder.path / "notes.txt").write_text("no picture")
     folder.start()
     assert folder.wait(2) == [1, 2]
+    assert [frame.file for frame in folder.frames] == ["b.jpg", "a.jpg"]
     put(folder.path / "c.png", 3)
     assert folder.wait(3) == [1, 2, 3]
     assert [frame.number for frame in folder.frames] == [0, 1, 2]
@@ -127,6 +128,26 @@ def test_a_picture_that_is_removed_while_it_is_listed_is_left_out(tmp_path, monk
     listed = contextlib.nullcontext([Gone(), *os.scandir(tmp_path)])
     monkeypatch.setattr(os, "scandir", lambda _path: listed)
     assert films.number_of(next(opened(tmp_path).frames()).image) == 1
+
+
+def test_a_drive_that_comes_back_is_not_taken_again(folder, monkeypatch):
+    monkeypatch.setattr("alpr_edge.watch.folder.SCAN_SECONDS", 0.05)
+    (folder.path / "drive").mkdir()
+    put(folder.path / "drive" / "a.jpg", 1, age=100)
+    folder.path = folder.path / "in"
+
+    def mount(path: Path | str) -> None:
+        (folder.path.parent / "new").symlink_to(path)
+        (folder.path.parent / "new").replace(folder.path)
+        time.sleep(0.2)
+
+    mount(folder.path.parent / "drive")
+    folder.start()
+    assert folder.wait(1) == [1]
+    mount("/proc/self/task")  # another drive, without pictures
+    mount(folder.path.parent / "drive")
+    put(folder.path / "b.jpg", 2, age=50)
+    assert folder.wait(2) == [1, 2]
 
 
 def test_a_folder_that_vanishes_may_come_back(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import threading
 import time
 
@@ -7,7 +9,7 @@ import pytest
 from events import MEDIA, NO_MEDIA, ended, event, until
 
 from alpr_edge.cli import main
-from alpr_edge.errors import OutputError
+from alpr_edge.errors import DataError, OutputError
 from alpr_edge.watch.backoff import Backoff
 from alpr_edge.watch.config import StoreConfig
 from alpr_edge.watch.event_json import event_json
@@ -207,6 +209,37 @@ def test_the_command_shows_what_waits_and_revives_beside_the_service(
     assert capsys.readouterr().out == "1 announcements for a are tried again\n"
     courier.wake()
     until(lambda: receiver.taken == [event(1).key])
+
+
+def test_the_command_tells_of_an_empty_outbox_and_of_receivers_it_does_not_know(
+    config, store, capsys
+):
+    assert main(["outbox", str(config.path)]) == 0
+    assert capsys.readouterr().out == "nothing waits, and nothing was refused\n"
+    assert main(["outbox", str(config.path), "--retry", "x"]) == 2
+    assert "nothing for 'x'; it has something for nobody" in capsys.readouterr().err
+    store.add(event(1), NO_MEDIA, ["webhook a", "mqtt"])
+    assert main(["outbox", str(config.path), "--retry", "x"]) == 2
+    assert "it has something for 'mqtt', 'webhook a'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("schema", [
+    "", "CREATE TABLE notes (text)", "CREATE TABLE notes (text); PRAGMA user_version = 1",
+    "PRAGMA journal_mode = WAL; CREATE TABLE notes (text)",
+])
+def test_the_command_leaves_other_files_as_they_are(tmp_path, capsys, schema):
+    path = tmp_path / "notes.db"
+    path.touch()
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.executescript(schema)
+    before = path.read_bytes()
+    assert main(["outbox", str(path)]) == 2
+    assert f"{path} is no store of alpr-edge" in capsys.readouterr().err
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+    if schema:
+        with pytest.raises(DataError, match="no store of alpr-edge"):
+            Store(StoreConfig(path=path))
+        assert path.read_bytes() == before
 
 
 def test_the_command_makes_no_store(tmp_path, capsys):

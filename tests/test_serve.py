@@ -210,6 +210,12 @@ def test_wrong_queries_are_refused(client):
         assert next(iter(query)) in body["error"]
 
 
+def test_unknown_names_in_a_query_are_refused(client):
+    body = refused(client.get(EVENTS, params={"foo": 1, "limit": 5}), 422, "invalid_parameter")
+    assert body["error"] == "foo: unknown" and "text, camera, since, until" in body["remedy"]
+    refused(client.get("/v1/cameras", params={"foo": 1}), 422, "invalid_parameter")
+
+
 def test_one_event_and_its_pictures(client, three):
     path = f"{EVENTS}/{three[2].id}"
     assert client.get(path).json() == event_json(three[2])

@@ -16,6 +16,7 @@ import pytest
 from serve_client import Client, refused
 from serve_fakes import FakeWatch, jpeg
 
+from alpr_edge.images import decode_image
 from alpr_edge.serve import answers, reading
 from alpr_edge.serve.app import create_app
 from alpr_edge.serve.picture_size import picture_size
@@ -122,6 +123,24 @@ def test_refuses(client, watch, form):
     assert not watch.pictures
 
 
+def test_decoding_counts_as_loading(client, monkeypatch):
+    def slow(*arguments):
+        time.sleep(0.05)
+        return decode_image(*arguments)
+
+    monkeypatch.setattr(reading, "decode_image", slow)
+    ms = client.post(READ, content=JPEG).raise_for_status().json()["ms"]
+    assert ms["load"] > 50 and ms["total"] > ms["load"] + ms["detect"]
+
+
+def test_two_pictures_in_a_form_are_refused(client, watch):
+    for first in (JPEG, b""):
+        answer = client.post(READ, files=[("image", ("a", first)), ("image", ("b", JPEG))])
+        body = refused(answer, 400, "broken_form")
+        assert "more than one field 'image'; one is allowed" in body["error"]
+    assert not watch.pictures
+
+
 REFUSED_FORMS = [
     ("multipart/form-data", b"x", 400, "broken_form"),
     ("multipart/form-data; boundary=x", b"nothing of the kind", 400, "broken_form"),
@@ -155,8 +174,10 @@ def test_header_that_lies_is_found_out(client, watch, kind):
 def test_path_or_address_is_no_picture(client, watch):
     for text in (b"/etc/passwd", b"http://localhost/a.jpg", b"file:///etc/passwd"):
         refused(client.post(READ, content=text), 415, "unknown_kind")
-    assert client.post(READ, params={"url": "http://localhost", "path": "/etc"}, content=JPEG)
-    assert len(watch.pictures) == 1
+    sent = {"params": {"url": "http://localhost", "path": "/etc"}, "content": JPEG}
+    body = refused(client.post(READ, **sent), 422, "invalid_parameter")
+    assert body["error"] == "path, url: unknown" and "known here: none" in body["remedy"]
+    assert not watch.pictures
 
 
 def test_endless_body_is_cut_off_as_it_streams(client):

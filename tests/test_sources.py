@@ -21,7 +21,7 @@ import films
 from alpr_edge.errors import UsageError
 from alpr_edge.watch import decoder, hardware
 from alpr_edge.watch.config import CameraConfig, HardwareDecoding
-from alpr_edge.watch.sources import SourceError, is_live, open_source, shown, with_login
+from alpr_edge.watch.sources import SourceError, is_live, is_picture, open_source, shown, with_login
 from alpr_edge.watch.video import Delay, Sampler
 
 os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"  # quiet
@@ -142,6 +142,15 @@ def test_a_missing_file_names_what_is_allowed(tmp_path):
     with pytest.raises(SourceError, match="no such file or folder; a source is") as caught:
         opened(tmp_path / "none.mp4")
     assert caught.value.permanent
+
+
+def test_a_single_picture_is_no_source(tmp_path):
+    (tmp_path / "folder.jpg").mkdir()
+    assert not is_picture(str(tmp_path / "folder.jpg"))
+    assert not is_picture("http://camera/snapshot.jpg")
+    (tmp_path / "photo.jpg").write_bytes(cv2.imencode(".jpg", films.picture(1))[1].tobytes())
+    with pytest.raises(UsageError, match="a picture; alpr-edge read reads it, and a folder"):
+        opened(tmp_path / "photo.jpg")
 
 
 def test_a_sound_file_is_no_video(tmp_path):
@@ -325,7 +334,7 @@ def test_a_camera_by_http_until_it_ends(server):
 
 
 def test_a_camera_that_sends_no_video_may_do_so_later(server):
-    with pytest.raises(SourceError, match="no video") as caught:
+    with pytest.raises(SourceError, match="sends no video that can be decoded; check") as caught:
         opened(f"{server}/text?pwd=secret")
     assert not caught.value.permanent and "secret" not in str(caught.value)
 
@@ -341,6 +350,13 @@ def test_a_silent_camera_is_given_up_in_time(server, monkeypatch):
 def test_a_refused_connection():
     with pytest.raises(SourceError, match="refuses the connection; check address") as caught:
         opened("rtsp://me:secret@127.0.0.1:9/live")
+    assert not caught.value.permanent and "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_a_name_that_is_no_hosts(scheme):
+    with pytest.raises(SourceError, match="the host's name is not known; check") as caught:
+        opened(f"{scheme}://me:secret@no..host/live")
     assert not caught.value.permanent and "secret" not in str(caught.value)
 
 

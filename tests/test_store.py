@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import os
@@ -281,6 +282,15 @@ def test_what_cannot_be_opened_is_told(opened, config, tmp_path):
         Store(StoreConfig(path=tmp_path / "newer.db"))
     with pytest.raises(OutputError, match="check that it can"):
         Store(StoreConfig(path=other / "events.db"))
+
+
+def test_a_store_that_cannot_be_read_is_not_kept_in_use(config):
+    Store(config).close()
+    with contextlib.closing(sqlite3.connect(config.path)) as database:
+        database.execute("ALTER TABLE clock RENAME COLUMN wall TO gone")
+    for _ in range(2):
+        with pytest.raises(OutputError, match="no such column"):
+            Store(config)
 
 
 def test_after_closing_nothing_is_acknowledged(config):

@@ -204,6 +204,7 @@ def test_a_folder_of_pictures_has_an_event_each(config, tmp_path):
     assert [(event.reads, event.final) for event, _ in collector.events] == [
         (1, False), (1, True)
     ] * 2  # the same plate twice
+    assert [event.file for event, _ in collector.events] == ["0.png"] * 2 + ["1.png"] * 2
 
 
 def test_requests_are_read_among_the_cameras(config):
@@ -307,6 +308,9 @@ def test_reload_restarts_only_cameras_that_changed(config, clip, tmp_path, caplo
         with pytest.raises(UsageError):
             watch.reload(dataclasses.replace(changed, plates=PlatesConfig(grammars=("xx",))))
         assert [status.camera for status in watch.statuses()] == ["c"]
+        assert [*watch._desks[0]._cameras] == ["c"]
+        watch.reload(dataclasses.replace(changed, cameras=()))
+        assert not watch._desks[0]._cameras
 
 
 def test_while_a_reload_exchanges_cameras_nothing_ends_and_nothing_is_told(config, tmp_path):
@@ -396,7 +400,8 @@ def test_who_decodes_is_one_of_the_configurations_choices(capsys):
 @pytest.mark.parametrize(("arguments", "told"), [
     ([], "no source"), (["a.mp4", "--every", "0"], "every"), (["a.mp4", "--tiles", "9x9"], "tiles"),
     (["--config", "missing.toml"], "missing.toml"),
-    (["a.mp4", "--grammar", "xx"], "grammar"),
+    (["a.mp4", "--grammar", "xx"], "grammar"), (["a.mp4", "b"], "a.mp4, b: no such file"),
+    (["0", "photo.JPG"], "cameras[1].source: got a picture; alpr-edge read reads it"),
 ])
 def test_wrong_options_are_said(private, arguments, told, capsys):
     assert main(["watch", *arguments]) == ExitCode.USAGE

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from alpr_edge import __version__
@@ -18,7 +18,7 @@ from alpr_edge.serve.guard import Guard
 from alpr_edge.serve.page_files import docs_page, page_routes
 from alpr_edge.serve.picture_size import KINDS
 from alpr_edge.serve.reading import Reception
-from alpr_edge.serve.refusal import RequestError, add_handlers, documented
+from alpr_edge.serve.refusal import RequestError, add_handlers, documented, only_known
 from alpr_edge.serve.stream import Announcer
 from alpr_edge.serve.upload import FIELD
 from alpr_edge.serve.watching import WatchLike
@@ -69,8 +69,8 @@ def create_app(watch: WatchLike, config: ServeConfig) -> FastAPI:
     app.add_middleware(Guard, token=_token(config))
     add_handlers(app)
     app.include_router(page_routes())
-    app.include_router(EventRoutes(watch, announcer).router())
-    app.include_router(CameraRoutes(watch).router())
+    for router in (EventRoutes(watch, announcer).router(), CameraRoutes(watch).router()):
+        app.include_router(router, dependencies=[Depends(only_known)])
     _add_reading(app, reception)
     _add_health(app, watch)
     return app
@@ -78,7 +78,7 @@ def create_app(watch: WatchLike, config: ServeConfig) -> FastAPI:
 
 def _add_reading(app: FastAPI, reception: Reception) -> None:
     @app.post(
-        "/v1/read", tags=["read"], openapi_extra=_UPLOAD,
+        "/v1/read", tags=["read"], openapi_extra=_UPLOAD, dependencies=[Depends(only_known)],
         responses={200: {"model": Reading}, **documented(400, 408, 413, 415, 422, 503, 504)},
     )
     async def read(request: Request) -> JSONResponse:

@@ -31,7 +31,9 @@ class CameraRoutes:
     def router(self) -> APIRouter:
         """What the service includes."""
         router = APIRouter(prefix="/v1/cameras", tags=["cameras"])
-        router.add_api_route("", self.cameras, responses={200: {"model": Cameras}})
+        router.add_api_route(
+            "", self.cameras, responses={200: {"model": Cameras}, **documented(422)}
+        )
         router.add_api_route(
             "/{name}/picture", self.picture, response_class=Response,
             responses={

@@ -14,6 +14,7 @@ from alpr_edge.output import Record, record_of
 from alpr_edge.serve.refusal import RequestError
 from alpr_edge.serve.upload import check_picture, uploaded
 from alpr_edge.serve.watching import WatchLike
+from alpr_edge.stages import Stage
 from alpr_edge.watch.config import ServeConfig
 
 WAITING = 16
@@ -83,12 +84,16 @@ class Reception:
         return await asyncio.shield(work)
 
     def _record(self, data: bytes, deadline: float) -> Record:
+        began = time.perf_counter()
         image = decode_image(data, "image")
+        decoding = (time.perf_counter() - began) * 1e3
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
         record = record_of("", self._watch.read(image, left))
         del record["file"]
+        for stage in (Stage.LOAD, Stage.TOTAL):
+            record["ms"][stage] = round(record["ms"][stage] + decoding, 3)
         return record
 
     def _finished(self, work: asyncio.Future[Record]) -> None:

@@ -48,6 +48,20 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+async def only_known(request: Request) -> None:
+    """A route's dependency that refuses names in the query that the route does not have.
+
+    Raises:
+        RequestError: 422.
+    """
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    if unknown := sorted(request.query_params.keys() - set(known)):
+        raise RequestError(
+            422, "invalid_parameter", f"{', '.join(unknown)}: unknown",
+            f"known here: {', '.join(known) or 'none'}; see /docs",
+        )
+
+
 def add_handlers(app: FastAPI) -> None:
     """Make every error of the framework a :class:`RequestError` too."""
     app.add_exception_handler(RequestError, _refused)

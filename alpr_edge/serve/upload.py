@@ -117,7 +117,7 @@ class _Form:
     """Keeps the field ``image`` of a multipart form (RFC 7578) and forgets the others.
 
     Raises:
-        FormParserError: the form is broken.
+        FormParserError: the form is broken, or has two of that field.
     """
 
     def __init__(self, boundary: bytes) -> None:
@@ -125,7 +125,7 @@ class _Form:
             raise FormParserError("its Content-Type names no boundary")
         self._picture = bytearray()
         self._name = self._value = self._disposition = b""
-        self._wanted = False
+        self._found = self._wanted = False
         self._parser = MultipartParser(boundary, {
             "on_part_begin": self._begin,
             "on_header_field": self._header_name,
@@ -158,7 +158,10 @@ class _Form:
 
     def _headers_end(self) -> None:
         _, options = parse_options_header(self._disposition)
-        self._wanted = options.get(b"name") == FIELD.encode() and not self._picture
+        self._wanted = options.get(b"name") == FIELD.encode()
+        if self._wanted and self._found:
+            raise FormParserError(f"it has more than one field {FIELD!r}; one is allowed")
+        self._found |= self._wanted
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._wanted:

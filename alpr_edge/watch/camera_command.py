@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alpr_edge.errors import ExitCode, OutputError, UsageError
-from alpr_edge.watch.config import CameraConfig, HardwareDecoding
+from alpr_edge.watch.config import CameraConfig, Config, HardwareDecoding
 from alpr_edge.watch.types import Frame
 
 SECONDS = 5.0
@@ -29,6 +29,7 @@ def check_camera(options: argparse.Namespace) -> ExitCode:
     )
     if Path(camera.source).is_dir():
         raise UsageError(f"{camera.source} is a folder; give a camera or a video file")
+    _check(camera)
     print(f"source       {shown(camera.source)}")
     began = time.monotonic()
     source = open_source(camera, threading.Event())
@@ -47,6 +48,17 @@ def check_camera(options: argparse.Namespace) -> ExitCode:
     finally:
         source.close()
     return ExitCode.OK
+
+
+def _check(camera: CameraConfig) -> None:
+    """Refuse what a configuration may not have; of the source itself, opening tells more, and a
+    password in its URL may be tried."""
+    from alpr_edge.watch import config_rules
+
+    wrong = [one.message for one in config_rules.mistakes(Config(cameras=(camera,)))
+             if not one.warning and one.key[-1] != "source"]
+    if wrong:
+        raise UsageError("\n".join(wrong))
 
 
 def _rate(frames: Iterator[Frame], live: bool) -> str:

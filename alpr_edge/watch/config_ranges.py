@@ -44,6 +44,8 @@ SHARE = Range(0, 1)
 _COUNT = Range(1)
 _NONE_OR_MORE = Range(0)
 _POSITIVE = Range(0, above=True)
+_AT_ONCE = Range(1, 256)
+"""Up to :data:`alpr_edge.engine.MOST`, which is slow to import; a test holds them together."""
 RANGES: dict[type, dict[str, Range]] = {
     CameraConfig: {
         "every": _COUNT, "max_fps": _POSITIVE, "min_plate_width": _NONE_OR_MORE,
@@ -63,7 +65,7 @@ RANGES: dict[type, dict[str, Range]] = {
         "port": Range(0, 65535), "max_body_mb": _POSITIVE, "max_megapixels": _POSITIVE,
         "concurrency": _COUNT, "timeout": _POSITIVE,
     },
-    ModelConfig: {"threads": _COUNT, "workers": _COUNT, "min_detection": SHARE},
+    ModelConfig: {"threads": _AT_ONCE, "workers": _AT_ONCE, "min_detection": SHARE},
 }
 """By dataclass and field; of an array each number."""
 

@@ -26,7 +26,7 @@ from alpr_edge.watch.config_ranges import SHARE
 from alpr_edge.watch.config_values import Mistake, dotted
 from alpr_edge.watch.grammar import GRAMMARS
 from alpr_edge.watch.known import plain, read_known
-from alpr_edge.watch.sources import SCHEMES
+from alpr_edge.watch.sources import PICTURE, SCHEMES, is_picture
 from alpr_edge.watch.toml_lines import Key
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -99,6 +99,8 @@ def source_problem(source: str) -> str | None:
     """What is wrong with a camera's source, if anything; a password in it is not repeated."""
     if not source:
         return "got nothing; allowed: a video file, a URL, a webcam's number or a folder"
+    if is_picture(source):
+        return f"got {PICTURE}"
     if "://" not in source:
         return None
     url = split_url(source)

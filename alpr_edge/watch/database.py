@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,27 +26,37 @@ class Database:
 
     Raises:
         OutputError: it cannot be made or opened.
-        DataError: the file is no database, or one of another ``version``.
+        DataError: the file is no database, another program's, or one of another ``version``.
     """
 
-    def __init__(self, path: Path, schema: str, version: int) -> None:
+    def __init__(self, path: Path, schema: str, version: int, *, create: bool = True) -> None:
+        """Without ``create`` the database must be there; any other file stays as it is."""
         self._path = path
         self._lock = threading.RLock()
         with self._errors(f"open {path}"):
-            make_folder(path.parent)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # plates are nobody else's
+            if create:
+                make_folder(path.parent)
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # plates are nobody else's
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._prepare(schema, version)
+            try:
+                self._prepare(schema, version, create)
+            except BaseException:
+                self._connection.close()
+                raise
 
-    def _prepare(self, schema: str, version: int) -> None:
+    def _prepare(self, schema: str, version: int, create: bool) -> None:
         execute = self._connection.execute
         execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-        execute("PRAGMA journal_mode = WAL")
-        execute("PRAGMA synchronous = FULL")
         found = execute("PRAGMA user_version").fetchone()[0]
         if found not in (0, version):
             raise DataError(f"{self._path} has schema {found}; this version reads {version}: "
                             "use the version of alpr-edge that wrote it, or another path")
+        tables = {name for name, in execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        ours = tables.issuperset(re.findall(r"CREATE TABLE (\w+)", schema))
+        if not (ours if found else create and not tables):
+            raise DataError(f"{self._path} is no store of alpr-edge; name another file")
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = FULL")
         if found == 0:
             self._connection.executescript(
                 f"BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {version}; COMMIT;"

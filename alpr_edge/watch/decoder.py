@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+import urllib.parse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -29,15 +31,17 @@ _WITH_LUMA = frozenset(
     {"gray", "nv12", "nv21"} | {f"yuv{j}{sub}p" for j in ("", "j") for sub in (420, 422, 440, 444)}
 )
 """Pixel formats whose first plane is brightness, a byte a pixel."""
+_IO_ERROR = "Input/output error"
 _WHY = {
     "HTTPUnauthorizedError": "refuses the login; set username and password_file",
     "HTTPForbiddenError": "refuses this user; give it the right to see the stream",
     "HTTPNotFoundError": "has no such stream; check the path in the URL",
     "ConnectionRefusedError": "refuses the connection; check address and port",
-    "Input/output error": "breaks off, or sends no video; check the URL",
+    _IO_ERROR: "breaks off, or sends no video; check the URL",
     "InvalidDataError": "no video that can be decoded, or cut short before its index",
 }
 """What is wrong and what to do, by the name of PyAV's error or by FFmpeg's own words."""
+_WHY_LIVE = _WHY | {"InvalidDataError": "sends no video that can be decoded; check the URL"}
 
 
 class Decoder:
@@ -84,8 +88,11 @@ class Decoder:
         except self._av.FFmpegError as error:
             silent = time.monotonic() - began >= OPEN_SECONDS
             why = f"no answer within {OPEN_SECONDS:.0f} s; check address and port"
-            # "from None": the error's own text has the password
-            raise self._error(why if silent else _why(error)) from None
+            if not silent:
+                why = self._why(error)
+                if why == _WHY[_IO_ERROR] and _is_unknown_host(target):
+                    why = "the host's name is not known; check the URL"
+            raise self._error(why) from None  # the error's own text has the password
 
     @property
     def about(self) -> str:
@@ -125,7 +132,7 @@ class Decoder:
             yield from self._container.demux()
         except self._av.FFmpegError as error:
             silent = isinstance(error, self._av.error.ExitError)
-            raise self._error("sends nothing any more" if silent else _why(error)) from None
+            raise self._error("sends nothing any more" if silent else self._why(error)) from None
 
     def decode(self, packet: Packet[Any]) -> list[VideoFrame]:
         """The pictures that are ready now: none, one or more. A damaged packet is counted."""
@@ -181,6 +188,12 @@ class Decoder:
     def _error(self, why: str) -> SourceError:
         return SourceError(f"{self.name}: {why}", permanent=not self._live)
 
+    def _why(self, error: Exception) -> str:
+        """What went wrong and what to do, without the URL that PyAV's own text has."""
+        why = _WHY_LIVE if self._live else _WHY
+        told = str(getattr(error, "strerror", None) or type(error).__name__)
+        return why.get(type(error).__name__) or why.get(told) or told
+
 
 def _luma(picture: VideoFrame) -> Luma | None:
     """The decoder's own memory of the brightness, where the format has it apart."""
@@ -192,7 +205,10 @@ def _luma(picture: VideoFrame) -> Luma | None:
     return rows.reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
-def _why(error: Exception) -> str:
-    """What went wrong and what to do, without the URL that PyAV's own text has."""
-    told = str(getattr(error, "strerror", None) or type(error).__name__)
-    return _WHY.get(type(error).__name__) or _WHY.get(told) or told
+def _is_unknown_host(target: str) -> bool:
+    """Whether a URL names a host that has no address."""
+    try:
+        host = urllib.parse.urlsplit(target).hostname
+        return host is not None and not socket.getaddrinfo(host, None)
+    except (OSError, ValueError):  # ValueError: what cannot be a host's name
+        return True

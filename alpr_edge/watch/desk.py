@@ -53,6 +53,10 @@ class Desk:
         result = alpr.run(frame.image)
         return Look(result=result, ignored=tuple(d.corners for d in detector.ignored))
 
+    def forget(self, camera: str) -> None:
+        """A camera of this name gives no more frames."""
+        self._cameras.pop(camera, None)
+
     def _for(self, camera: CameraConfig) -> tuple[ALPR, CameraDetector]:
         detector = CameraDetector(cast(StagedDetector, self._alpr.detector), camera)
         alpr = ALPR(

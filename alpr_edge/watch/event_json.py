@@ -42,7 +42,8 @@ def event_of(record: Record) -> Event:
         raise DataError(f"event of schema {record.get('schema')!r}; this version reads {SCHEMA}: "
                         "use the version of alpr-edge that wrote it")
     try:
-        fields = {field.name: record[field.name] for field in dataclasses.fields(Event)}
+        full: Record = {"file": None, **record}  # events that were stored before have no file
+        fields = {field.name: full[field.name] for field in dataclasses.fields(Event)}
         correction, known = fields["correction"], fields["known"]
         return Event(**fields | {
             "char_confidences": tuple(fields["char_confidences"]),

@@ -31,7 +31,8 @@ class Folder:
 
     The kernel tells when a file was closed or moved here (watchdog); others are found by looking
     every 10 s. A picture that is written anew is a new frame. What cannot be read is logged.
-    What ``done`` has was taken before; it is kept up to date.
+    What ``done`` has was taken before; it is kept up to date, and as it is while the drive that
+    the folder is on is not mounted.
     """
 
     live = False
@@ -39,6 +40,8 @@ class Folder:
 
     def __init__(self, camera: str, folder: Path, stop: Event, done: Done) -> None:
         self._camera, self._folder, self._stop, self._done = camera, folder, stop, done
+        self._drive: int | None = None
+        """Of the folder when it last had pictures."""
         self.about = "a folder of pictures"
 
     def frames(self) -> Iterator[Frame]:
@@ -52,7 +55,7 @@ class Folder:
                 continue
             yield Frame(
                 camera=self._camera, number=number, time=stamp, arrived=time.monotonic(),
-                picture=Picture(image),
+                picture=Picture(image), file=os.fsencode(path.name).decode(errors="replace"),
             )
             number += 1
 
@@ -98,13 +101,16 @@ class Folder:
     def _scan(self) -> Iterator[Path]:
         """The new pictures that nobody changes any more, the oldest first."""
         try:
-            files = self._listed()
+            files, drive = self._listed(), os.stat(self._folder).st_dev
         except OSError as error:
             raise SourceError(
                 f"{self._folder}: cannot be listed: {error.strerror}", permanent=False
             ) from error
-        for path in self._done.keys() - files.keys():
-            del self._done[path]
+        if files:
+            self._drive = drive
+        if drive == self._drive:
+            for path in self._done.keys() - files.keys():
+                del self._done[path]
         settled = time.time_ns() - SETTLED_SECONDS * 1e9
         for path, (changed, size) in sorted(files.items(), key=lambda item: (item[1][0], item[0])):
             if self._stop.is_set():

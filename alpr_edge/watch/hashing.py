@@ -38,7 +38,8 @@ class PlateHasher:
     def event(self, event: Event) -> Event:
         """The event without its plate: hashed in ``text``, ``correction.read`` and ``known.text``.
 
-        ``char_confidences`` is empty, because its length would tell the plate's.
+        ``char_confidences`` is empty, because its length would tell the plate's; ``file`` is
+        None, because a name may have the plate in it.
         """
         correction, known = event.correction, event.known
         if correction is not None:
@@ -46,4 +47,4 @@ class PlateHasher:
         if known is not None:
             known = dataclasses.replace(known, text=self.text(known.text))
         return dataclasses.replace(event, text=self.text(event.text), char_confidences=(),
-                                   correction=correction, known=known)
+                                   correction=correction, known=known, file=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from alpr_edge.errors import OutputError
@@ -17,6 +18,7 @@ _STDOUT = 1
 CSV_COLUMNS = (
     "key", "id", "final", "camera", "text", "confidence", "reads", "agreeing", "rows", "region",
     "kind", "first_seen", "last_seen", "best_time", "direction", "known", "access", "latency_ms",
+    "file",
 )
 
 
@@ -80,17 +82,27 @@ class EventLines(_Lines):
 
 
 class EventTable(_Lines):
-    """One row an event, under :data:`CSV_COLUMNS`; a new file begins with their names."""
+    """One row an event, under :data:`CSV_COLUMNS`; a new file begins with their names. One that
+    has only some of them keeps to those."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._rows = csv.DictWriter(self, CSV_COLUMNS, lineterminator="\n")
-        if path == STDOUT or path.stat().st_size == 0:
+        new = path == STDOUT or path.stat().st_size == 0
+        columns = CSV_COLUMNS if new else _columns(path)
+        self._rows = csv.DictWriter(self, columns, lineterminator="\n", extrasaction="ignore")
+        if new:
             self._rows.writeheader()
 
     def event(self, event: Event, media: Media) -> None:
         """Write one row."""
         self._rows.writerow(_cells(event_json(event)))
+
+
+def _columns(path: Path) -> Sequence[str]:
+    """Those that the file begins with, if they are ours."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        columns = file.readline().rstrip("\n").split(",")
+    return columns if set(columns) <= set(CSV_COLUMNS) else CSV_COLUMNS
 
 
 def _cells(record: Record) -> Record:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpr_edge.errors import DataError, ExitCode
+from alpr_edge.errors import DataError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from alpr_edge.watch.outbox import Outbox
@@ -19,18 +20,29 @@ def outbox(options: argparse.Namespace) -> ExitCode:
 
     if not options.store.is_file():
         raise DataError(f"{options.store} is no file; name what [store] path names")
-    database = open_database(options.store)
-    outbox = Outbox(database)
-    if options.retry is not None:
-        print(f"{outbox.revive(options.retry)} announcements for {options.retry} are tried again")
-    else:
-        _show(outbox)
-    database.close()
+    with contextlib.closing(open_database(options.store)) as database:
+        if options.retry is None:
+            _show(Outbox(database))
+        else:
+            _retry(Outbox(database), options.retry)
     return ExitCode.OK
 
 
+def _retry(outbox: Outbox, target: str) -> None:
+    known = outbox.backlogs()
+    if target not in known:
+        raise UsageError(
+            f"the outbox has nothing for {target!r}; it has something for "
+            + (", ".join(map(repr, known)) or "nobody")
+        )
+    print(f"{outbox.revive(target)} announcements for {target} are tried again")
+
+
 def _show(outbox: Outbox) -> None:
-    for target, backlog in outbox.backlogs().items():
+    backlogs = outbox.backlogs()
+    if not backlogs:
+        print("nothing waits, and nothing was refused")
+    for target, backlog in backlogs.items():
         print(f"{target}: {backlog.waiting} waiting, {backlog.dead} refused")
     for letter in outbox.dead():
         print(f"{letter.target}\t{letter.key}\t{letter.problem}")

@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
-from alpr_edge.errors import AlprEdgeError
+from alpr_edge.errors import AlprEdgeError, UsageError
+from alpr_edge.images import SUFFIXES
 from alpr_edge.watch.config import CameraConfig
 from alpr_edge.watch.secrets import read_secret
 from alpr_edge.watch.types import Frame
 
 Done = dict[str, tuple[int, int]]
 """What was taken of a folder: path, and time of the last change and size that the file had."""
+PICTURE = "a picture; alpr-edge read reads it, and a folder of pictures can be watched"
+"""What is wrong with a source that :func:`is_picture`."""
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 """Of cameras on the network."""
 _URL = re.compile(
@@ -74,7 +77,7 @@ def open_source(
 
     Raises:
         SourceError: it cannot be opened.
-        UsageError: the camera's password cannot be read.
+        UsageError: it is a single picture, or the camera's password cannot be read.
         LibraryError: the extra ``watch`` is not installed.
     """
     from alpr_edge.watch.folder import Folder
@@ -97,12 +100,20 @@ def open_source(
             f"{path}: no such file or folder; a source is a video file, a folder of pictures, a "
             "camera's rtsp:// or http:// URL, or a webcam's number", permanent=True,
         )
+    if is_picture(camera.source):
+        raise UsageError(f"{path}: {PICTURE}")
     return open_video_file(camera, path, stop)
 
 
 def is_live(source: str) -> bool:
     """Whether a source is a camera rather than a file or folder."""
     return source.isdecimal() or _URL.fullmatch(source) is not None
+
+
+def is_picture(source: str) -> bool:
+    """Whether a source is, by its name, a single picture: one look at a vehicle is no event."""
+    path = Path(source)
+    return not is_live(source) and path.suffix.lower() in SUFFIXES and not path.is_dir()
 
 
 def shown(source: str) -> str:

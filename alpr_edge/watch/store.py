@@ -7,6 +7,7 @@ at any moment loses nothing that was acknowledged by returning; what was not yet
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import json
@@ -17,7 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from alpr_edge.errors import AlprEdgeError, OutputError, UsageError
+from alpr_edge.errors import OutputError, UsageError
 from alpr_edge.watch.age import DAY, Age, Clock
 from alpr_edge.watch.config import StoreConfig
 from alpr_edge.watch.database import Database
@@ -104,12 +105,12 @@ class Store:
         self._config = config
         self._pictures = PictureFolder(pictures_folder(config.path))
         self._lock = _only_user(self._pictures.folder)
-        try:
-            self._database = open_database(config.path)
-        except AlprEdgeError:
-            os.close(self._lock)
-            raise
-        stored = self._database.rows("SELECT age, wall FROM clock") or [(0.0, wall())]
+        with contextlib.ExitStack() as opened:
+            opened.callback(os.close, self._lock)
+            self._database = Database(config.path, _SCHEMA, _VERSION)
+            opened.callback(self._database.close)
+            stored = self._database.rows("SELECT age, wall FROM clock") or [(0.0, wall())]
+            opened.pop_all()
         self._age = Age(*stored[0], wall=wall, monotonic=monotonic)
         self._swept = False
         self.outbox = Outbox(self._database)
@@ -269,8 +270,12 @@ class Store:
 
 
 def open_database(path: Path) -> Database:
-    """The database alone, beside the process whose store it is; raises as :class:`Store` does."""
-    return Database(path, _SCHEMA, _VERSION)
+    """The database of a store alone, beside the process whose store it is.
+
+    Raises:
+        OutputError, DataError: as :class:`Store` does, and where there is no store.
+    """
+    return Database(path, _SCHEMA, _VERSION, create=False)
 
 
 def pictures_folder(path: Path) -> Path:

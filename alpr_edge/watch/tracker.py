@@ -232,6 +232,6 @@ class Tracker:
             last_seen=track.seen, best_time=best.frame.time, direction=track.direction(),
             quad=best.plate.corners, width=width, height=height, correction=decision.correction,
             known=self._known.match(decision.text),
-            latency_ms=(time.monotonic() - self._arrived) * 1e3,
+            latency_ms=(time.monotonic() - self._arrived) * 1e3, file=best.frame.file,
         )
         return Sighting(event=event, image=best.frame.image, quad=best.plate.corners)

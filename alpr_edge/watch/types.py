@@ -24,6 +24,8 @@ class Frame:
     file's modification time less its duration, or 0 where nobody knows) plus its time stamp.
     ``arrived`` is ``time.monotonic()`` when decoding gave it; latencies count from there.
 
+    ``file`` is the name of a folder's picture, None for all other sources.
+
     ``picture`` is what is read, kept and shown, and what all coordinates refer to. ``small`` is
     the one that plates are found in where the camera has a ``detect_source``: the same view at
     the same moment, of another size; whoever detects in it scales what it finds to ``picture``.
@@ -35,6 +37,7 @@ class Frame:
     arrived: float
     picture: Picture = dataclasses.field(repr=False, compare=False)
     small: Picture | None = dataclasses.field(default=None, repr=False, compare=False)
+    file: str | None = None
 
     @property
     def image(self) -> Image:
@@ -116,6 +119,8 @@ class Event:
     known: Known | None
     latency_ms: float
     """From the arrival of the frame that decided the event to the event."""
+    file: str | None = None
+    """The name of the picture in its folder; None for other sources, and with hashed plates."""
 
     @property
     def key(self) -> str:

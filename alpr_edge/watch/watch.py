@@ -23,7 +23,7 @@ from alpr_edge.types import Image
 from alpr_edge.watch.camera import Camera
 from alpr_edge.watch.config import CameraConfig, Config
 from alpr_edge.watch.delivery import Delivery, Subscription
-from alpr_edge.watch.desk import desks
+from alpr_edge.watch.desk import Desk, desks
 from alpr_edge.watch.feed import Feed
 from alpr_edge.watch.file_outputs import file_outputs
 from alpr_edge.watch.hashing import PlateHasher
@@ -69,6 +69,7 @@ class Watch:
         self._ended = threading.Event()
         self._stopped = False
         self._cameras: dict[str, Camera] = {}
+        self._desks: list[Desk] = []
         self._changing = threading.Lock()
         """Held while a reload exchanges cameras: what is there meanwhile tells nothing."""
         self._told: dict[str, tuple[State, str | None]] = {}
@@ -110,8 +111,8 @@ class Watch:
             raise
 
     def _start(self) -> None:
-        workers = desks(self.config.model)
-        self._min_confidence = workers[0].min_confidence
+        self._desks = desks(self.config.model)
+        self._min_confidence = self._desks[0].min_confidence
         files: list[Output] = []
         with contextlib.ExitStack() as opened:
             for output in file_outputs(self.config.files, redacted=self.config.privacy.redact):
@@ -124,7 +125,7 @@ class Watch:
             outputs, self._receivers.store, self._receivers.targets, self.metrics,
             tick=self._tick, failed=self._ended.set,
         )
-        self._hub = Hub(workers, self._ended.set)
+        self._hub = Hub(self._desks, self._ended.set)
         self._hub.add(self._requests)
         self._delivery.start()
         for camera in [self._made(settings, self.config) for settings in self.config.cameras]:
@@ -263,6 +264,8 @@ class Watch:
         assert self._hub is not None and self._delivery is not None
         self._close_cameras([camera])
         self._hub.remove(camera)
+        for desk in self._desks:
+            desk.forget(camera.config.name)
         del self._cameras[camera.config.name]
         if not again:
             del self.metrics.cameras[camera.config.name]

@@ -25,13 +25,15 @@ def watch(options: argparse.Namespace) -> ExitCode:
     """Watch cameras until they end or a signal comes."""
     from alpr_edge.watch import process, systemd
     from alpr_edge.watch.watch import Watch
-    from alpr_edge.watch.watch_options import config_of
+    from alpr_edge.watch.watch_options import check_some_input, config_of
 
     if options.isa:
         process.restart_at(options.isa)
     process.log_to_stderr()
     with process.signals_asked() as asked:
-        running = Watch(process.with_cache(config_of(options)))
+        config = config_of(options)
+        check_some_input(options.sources)
+        running = Watch(process.with_cache(config))
         with running:
             systemd.notify(systemd.READY)
             _follow(running, asked, options)

@@ -14,6 +14,7 @@ from alpr_edge.errors import UsageError
 from alpr_edge.watch import config_file, config_rules
 from alpr_edge.watch.config import CameraConfig, Config
 from alpr_edge.watch.lines import STDOUT
+from alpr_edge.watch.sources import is_live
 
 _OF = {
     "cameras": ("every", "max_fps", "region", "min_plate_width", "tiles", "hwaccel"),
@@ -57,6 +58,19 @@ def config_of(options: argparse.Namespace) -> Config:
         config = dataclasses.replace(config, plates=plates)
     config_rules.check(config)
     return _with_some_output(config)
+
+
+def check_some_input(sources: Sequence[str]) -> None:
+    """For the start.
+
+    Raises:
+        UsageError: sources are given, and none is there; cameras are taken to be.
+    """
+    if sources and not any(is_live(source) or Path(source).exists() for source in sources):
+        raise UsageError(
+            f"{', '.join(sources)}: no such file or folder; give video files, URLs of cameras, "
+            "webcams' numbers or folders"
+        )
 
 
 def cameras_of(sources: Sequence[str]) -> tuple[CameraConfig, ...]:

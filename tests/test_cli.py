@@ -149,7 +149,8 @@ def test_interrupt_exits_130_and_keeps_what_is_finished(
         os.link(files[0], files[-1])
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(
-            command(tiny_models, "--format", name, *files), stdout=out, stderr=subprocess.PIPE
+            command(tiny_models, "--format", name, *files), stdout=out, stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal_number, signal.SIG_DFL),  # nohup ignores one
         )
         while (tmp_path / "out").stat().st_size < 9000:
             assert process.poll() is None

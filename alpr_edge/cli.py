@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns one of :class:`~alpr_edge.errors.ExitCode`."""
     options = _parser().parse_args(arguments)
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (it lives as long as we do)
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     if sys.stdout is None:
         _say("stdout is closed; send it to a file, or to /dev/null")
         return ExitCode.OUTPUT

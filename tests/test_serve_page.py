@@ -174,7 +174,7 @@ def test_cameras_are_tabs(page):
     page.wait("!problem.hidden && problem.textContent.includes('no answer')")
     page.wait("verdict.textContent === 'Over the budget'")
     page.wait("!picture.hidden")
-    assert "133.0 ms" in page.run("bars.innerText")
+    assert "134.0 ms" in page.run("bars.innerText")
     pixels(page, "camera-away")
     page.key("ArrowRight")
     page.wait("picture.hidden && document.getElementById('no-picture').innerText"

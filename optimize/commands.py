@@ -140,4 +140,3 @@ STEPS = (
 )
 """In the order in which ``all`` runs them."""
 USUAL = tuple(step.name for step in STEPS if step.usual)
-

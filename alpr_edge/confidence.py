@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from alpr_edge.metrics import Interval, Rate, wilson
+from alpr_edge.rates import Interval, Rate, wilson
 
 BINS = 10
 """Bins of equal width of a reliability table."""

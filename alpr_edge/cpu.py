@@ -23,6 +23,8 @@ VNNI_FLAGS = ("avx_vnni", "avx512_vnni", "amx_int8")
 """Any of these flags makes a CPU one of class ``vnni``."""
 BUSY = 0.5
 """Load average from which a machine is not idle."""
+MOST_THREADS = 256
+"""Threads or streams; OpenVINO aborts the process over too many."""
 
 _VNNI_FLAGS_LEFT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("SSE41", "AVX", "AVX2", "AVX512_CORE"), ()),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from alpr_edge import compile_cache
 from alpr_edge import manifest as manifests
+from alpr_edge.cpu import MOST_THREADS
 from alpr_edge.errors import LibraryError, ModelError, UsageError
 
 try:
@@ -29,8 +30,6 @@ DEVICE = "CPU"
 BATCHES = (1, 4)
 """A model with a free batch is compiled for these: with the batch fixed OpenVINO copies less and
 fuses more, and four plates share each weight they load."""
-MOST = 256
-"""Threads or streams; OpenVINO aborts the process over too many."""
 _LAYER_FACTS = ("layerType", "runtimePrecision", "primitiveType")
 _NO_WORK = ("Input", "Output", "Const")
 _NO_ARITHMETIC = ("Convert", "Gather", "Reorder", "Reshape", "Transpose")
@@ -56,7 +55,8 @@ class Engine:
 
     Raises:
         ModelError: the model is missing, corrupt, or not what its manifest says.
-        UsageError: ``threads`` or ``streams`` is no whole number of 1 to :data:`MOST`.
+        UsageError: ``threads`` or ``streams`` is no whole number of 1 to
+            :data:`alpr_edge.cpu.MOST_THREADS`.
     """
 
     def __init__(
@@ -64,9 +64,11 @@ class Engine:
         cache_dir: str | os.PathLike[str] | None = None, streams: int = 1,
     ) -> None:
         for name, value in (("threads", threads), ("streams", streams)):
-            if value is not None and not (isinstance(value, int) and 1 <= value <= MOST):
-                raise UsageError(f"{name} is {value!r}; allowed: whole numbers from 1 to {MOST} "
-                                 f"(this machine has {os.cpu_count()} cores)")
+            if value is not None and not (isinstance(value, int) and 1 <= value <= MOST_THREADS):
+                raise UsageError(
+                    f"{name} is {value!r}; allowed: whole numbers from 1 to {MOST_THREADS} "
+                    f"(this machine has {os.cpu_count()} cores)"
+                )
         begin = time.perf_counter()
         self.folder = Path(folder)
         self.manifest = manifests.load(self.folder)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from alpr_edge.errors import DataError
-from alpr_edge.metrics import Rate, edit_distance
+from alpr_edge.metrics import edit_distance
+from alpr_edge.rates import Rate
 
 SCHEMA = 1
 """Of the truth file (``python -m training.render driveby``)."""

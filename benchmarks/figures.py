@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from alpr_edge.confidence import DistinctRate
-from alpr_edge.metrics import Paired, Rate, Ratio, Spread
+from alpr_edge.rates import Paired, Rate, Ratio, Spread
 
 Hits = list[bool]
 Figure = Hits | Rate | Ratio | DistinctRate | Spread | float

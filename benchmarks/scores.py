@@ -11,7 +11,8 @@ from types import MappingProxyType
 from alpr_edge import confidence, metrics
 from alpr_edge.data import Sample
 from alpr_edge.data.corrections import corrected
-from alpr_edge.metrics import FrameResult, Rate
+from alpr_edge.metrics import FrameResult
+from alpr_edge.rates import Rate
 from alpr_edge.types import Box, Detection, Plate
 from benchmarks import certainty
 from benchmarks.figures import Figure, Figures, Hits

@@ -27,7 +27,8 @@ from alpr_edge.data import Split
 from alpr_edge.detector import PlateDetector
 from alpr_edge.errors import ExitCode
 from alpr_edge.images import load_image
-from alpr_edge.metrics import FrameResult, Rate
+from alpr_edge.metrics import FrameResult
+from alpr_edge.rates import Rate
 from benchmarks import isa, machine, record
 from benchmarks.accuracy import load
 from benchmarks.cases import Case, Contestant, NullReader

@@ -9,7 +9,7 @@ from typing import Any
 
 from alpr_edge import isa
 from optimize.steps import TARGET, Tolerances
-from training.commands import add_missed, add_texts
+from training.arguments import add_missed, add_texts
 
 THREADS, RUNS = 2, 200
 FRAME, PLATES = (1080, 1920), 4

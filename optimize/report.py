@@ -11,7 +11,7 @@ from typing import Any
 
 import alpr_edge
 from alpr_edge.errors import UsageError
-from alpr_edge.metrics import Paired, Rate
+from alpr_edge.rates import Paired, Rate
 from optimize.evaluate import Accuracy, Latency
 from optimize.networks import Kind
 from optimize.steps import read_json

@@ -12,7 +12,8 @@ from alpr_edge import confidence as cf
 from alpr_edge.data import PlateTruth, Sample, Split
 from alpr_edge.data.sample import policy
 from alpr_edge.geometry import box_quad
-from alpr_edge.metrics import FrameResult, Rate, mean_average_precision
+from alpr_edge.metrics import FrameResult, mean_average_precision
+from alpr_edge.rates import Rate
 from alpr_edge.types import Detection
 
 SURE = [0.9, 0.8, 0.8, 0.6, 0.3]

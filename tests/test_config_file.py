@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from alpr_edge import cli
-from alpr_edge.engine import MOST
+from alpr_edge.cpu import MOST_THREADS
 from alpr_edge.errors import UsageError
 from alpr_edge.watch import config_file, config_ranges, config_rules
 from alpr_edge.watch.config import CameraConfig, Config, HardwareDecoding, KnownPlate, StoreConfig
@@ -107,8 +107,8 @@ def test_all_mistakes_are_told_at_once_in_order(told):
     (GATE.replace('"0"', '"rtsp://[::1/x"'), "source: got a URL of another kind"),
     (GATE.replace('"0"', '"rtsp://h:99999/x"'), "source: got a URL of another kind"),
     (GATE.replace("gate", "a/b"), "name: got 'a/b'; allowed: 1 to 64 of the letters"),
-    ("[model]\nthreads = 99999999", f"model.threads: got 99999999; allowed: 1..{MOST}"),
-    ("[model]\nworkers = 1000", f"model.workers: got 1000; allowed: 1..{MOST}"),
+    ("[model]\nthreads = 99999999", f"model.threads: got 99999999; allowed: 1..{MOST_THREADS}"),
+    ("[model]\nworkers = 1000", f"model.workers: got 1000; allowed: 1..{MOST_THREADS}"),
     ('[mqtt]\nhost = "h"', "site.toml:1: mqtt: needs a store"),
     ('[[webhooks]]\nname = "w"\nurl = "http://h/"', "site.toml:1: webhooks[0]: needs a store"),
     (STORE + '[[webhooks]]\nname = "w"\nurl = "h/x"', "url: got 'h/x'; allowed: http://..."),

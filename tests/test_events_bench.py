@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from alpr_edge.errors import DataError, ExitCode
-from alpr_edge.metrics import Rate
+from alpr_edge.rates import Rate
 from benchmarks import events
 from benchmarks.__main__ import main
 from benchmarks.event_scores import Vehicle, load_truth, score

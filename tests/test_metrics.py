@@ -10,7 +10,8 @@ import pytest
 from alpr_edge import metrics
 from alpr_edge.data import PlateTruth, Sample, Split
 from alpr_edge.geometry import box_quad
-from alpr_edge.metrics import FrameResult, Paired, Rate, Ratio, Spread
+from alpr_edge.metrics import FrameResult
+from alpr_edge.rates import Paired, Rate, Ratio, Spread
 from alpr_edge.types import Detection, Plate
 
 UNIT = (0.0, 0.0, 10.0, 10.0)

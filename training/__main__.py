@@ -9,6 +9,7 @@ from collections.abc import Callable
 from alpr_edge.errors import AlprEdgeError, ExitCode
 from training import commands as of
 from training import data_commands as data
+from training.arguments import add_run
 
 AddOptions = Callable[[argparse.ArgumentParser], None]
 Execute = Callable[[argparse.Namespace], int | None]
@@ -28,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     add("reader", "train the reader; run again to resume", of.add_reader, of.train_reader)
     add("detector", "train the detector; run again to resume", of.add_detector, of.train_detector)
     add("closer", "train the detector's closer look", of.add_closer, of.train_closer)
-    add("pretrain", "train the reader's encoder to complete masked plates", of.add_run, of.pretrain)
+    add("pretrain", "train the reader's encoder to complete masked plates", add_run, of.pretrain)
     add("finetune", "teach a reader your own plates, from 200 crops", of.add_finetune, of.finetune)
     add("distill", "let a pruned network learn from its parent", of.add_distill, of.distill)
     add("lr-find", "sweep the learning rate: curve and suggestion", of.add_lr_find, of.lr_find)

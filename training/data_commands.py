@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import ExitCode
-from training.commands import DATA
+from training.arguments import DATA
 
 
 def add_pseudo(command: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ import torch
 from alpr_edge.data import read
 from alpr_edge.data.sample import Sample, Split
 from alpr_edge.errors import DataError, ModelError, UsageError
-from alpr_edge.metrics import Rate
+from alpr_edge.rates import Rate
 from training.checkpoint import BEST, data_hash, load_weights, resumed_step, save_weights
 from training.loop import LoopConfig, seed_everything, train
 from training.networks import build

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
+from alpr_edge.cpu import MOST_THREADS
 from alpr_edge.watch.config import (
     CameraConfig,
     Config,
@@ -44,8 +45,7 @@ SHARE = Range(0, 1)
 _COUNT = Range(1)
 _NONE_OR_MORE = Range(0)
 _POSITIVE = Range(0, above=True)
-_AT_ONCE = Range(1, 256)
-"""Up to :data:`alpr_edge.engine.MOST`, which is slow to import; a test holds them together."""
+_AT_ONCE = Range(1, MOST_THREADS)
 RANGES: dict[type, dict[str, Range]] = {
     CameraConfig: {
         "every": _COUNT, "max_fps": _POSITIVE, "min_plate_width": _NONE_OR_MORE,

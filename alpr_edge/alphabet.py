@@ -60,5 +60,5 @@ def decode(classes: NDArray[np.integer]) -> str:
 
 
 def region_of(text: str) -> str | None:
-    """``"CN"`` where the text can only be Chinese (it holds a province character), else None."""
-    return "CN" if any(c in PROVINCES for c in text) else None
+    """``"CN"`` where the text can only be Chinese (it holds a Chinese character), else None."""
+    return "CN" if any(c in PROVINCES + CN_SPECIAL for c in text) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from alpr_edge._cv2 import cv2
 from alpr_edge.draw import draw_plates
 from alpr_edge.errors import OutputError, UsageError
 from alpr_edge.pipeline import Result
+
+LONGEST = 200
+"""Bytes of a name, of the 255 that file systems allow."""
 
 
 class AnnotatedFolder:
@@ -37,7 +41,7 @@ class AnnotatedFolder:
         """
         path = self._path(file)
         _, data = cv2.imencode(".jpg", draw_plates(result.image, result.plates))
-        partial = path.with_suffix(".partial")
+        partial = self.folder / ".partial"
         try:
             partial.write_bytes(data.tobytes())
             partial.replace(path)
@@ -47,6 +51,8 @@ class AnnotatedFolder:
 
     def _path(self, file: str) -> Path:
         stem = Path(file).stem
+        if len(encoded := os.fsencode(stem)) > LONGEST:
+            stem = encoded[:LONGEST].decode(errors="ignore")
         name, number = stem, 1
         while name in self._used:
             number += 1

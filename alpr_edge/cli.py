@@ -109,7 +109,7 @@ def inspect(options: argparse.Namespace) -> ExitCode:
     from alpr_edge.tuning import Chooser
 
     folder = options.model
-    if folder is not None and not (Path(folder) / "detector").is_dir():
+    if folder is not None and not os.path.isdir(Path(folder) / "detector"):
         print(describe(load(folder)))
         return ExitCode.OK
     with _warnings_said():

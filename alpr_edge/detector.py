@@ -68,6 +68,11 @@ class StagedDetector(abc.ABC):
     def postprocess(self, outputs: Any, framed: Any) -> list[Detection]:
         """Detections in the picture's pixels, most confident first."""
 
+    def postprocess_part(self, outputs: Any, framed: Any) -> list[Detection]:
+        """The same for a part of a picture that is looked through in parts, and as a whole too:
+        without any look that only a whole picture needs."""
+        return self.postprocess(outputs, framed)
+
     def look_closer(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
         """What is left of the detections in the picture after another look at each, most confident
         first: here all of them, without one."""
@@ -164,7 +169,7 @@ class PlateDetector(StagedDetector):
         Raises:
             ModelError: the outputs hold something that is no finite number.
         """
-        candidates = self._detections(outputs, framed, self._least)
+        candidates = self.postprocess_part(outputs, framed)
         sure = [one for one in candidates if one.confidence >= self._sure]
         if self._second_look and _is_close_up(sure, framed):
             frame, mapping = geometry.farther(framed.frame[0], framed.mapping)
@@ -172,6 +177,16 @@ class PlateDetector(StagedDetector):
             again = self._detections(self.infer(second), second, self._sure)
             candidates = _merged(candidates, again, framed.width)
         return candidates
+
+    def postprocess_part(
+        self, outputs: dict[str, NDArray[np.float32]], framed: Framed
+    ) -> list[Detection]:
+        """What :meth:`postprocess` has of the one look.
+
+        Raises:
+            ModelError: the outputs hold something that is no finite number.
+        """
+        return self._detections(outputs, framed, self._least)
 
     def look_closer(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
         """Where the closer look, if there is one, shows the candidates, and which of them are sure,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -40,8 +41,8 @@ class Engine:
     """One model, loaded and ready: arrays in, named arrays out, synchronous.
 
     The precision of the arithmetic is always the manifest's, so that a model answers the same on
-    every CPU (OpenVINO would take bf16 where the CPU has it). One object serves one thread; its
-    :meth:`twin` serves another one with the same compiled model.
+    every CPU (OpenVINO would take bf16 where the CPU has it). Several threads may use one object,
+    one after the other; its :meth:`twin` computes beside it with the same compiled model.
 
     Args:
         folder: holds model.xml, model.bin and manifest.json.
@@ -98,14 +99,14 @@ class Engine:
         if cache is not None:
             compile_cache.seal(cache)
         self._names = [output.name for output in self.manifest.outputs]
-        self._requests = self._new_requests()
+        self._requests, self._turn = self._new_requests(), threading.Lock()
         self.load_ms = 1e3 * (loaded - begin)
         self.compile_ms = 1e3 * (time.perf_counter() - loaded)
 
     def twin(self) -> Engine:
-        """Another engine on the same compiled model, for another thread."""
+        """Another engine on the same compiled model, which computes at the same time."""
         other = copy.copy(self)
-        other._requests = self._new_requests()
+        other._requests, other._turn = self._new_requests(), threading.Lock()
         return other
 
     def _new_requests(self) -> dict[int, Any]:
@@ -151,9 +152,10 @@ class Engine:
         if count < size:
             image = np.concatenate([image, np.zeros((size - count, *image.shape[1:]), np.uint8)])
             rows = slice(count)
-        request = self._requests[size]
-        request.infer([np.ascontiguousarray(image)], share_inputs=True)
-        return {name: request.get_tensor(name).data[rows].copy() for name in self._names}
+        with self._turn:
+            request = self._requests[size]
+            request.infer([np.ascontiguousarray(image)], share_inputs=True)
+            return {name: request.get_tensor(name).data[rows].copy() for name in self._names}
 
     @property
     def inference_precision(self) -> str:

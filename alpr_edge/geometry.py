@@ -211,6 +211,16 @@ def box_quad(box: Box) -> Quad:
     return (x1, y1), (x2, y1), (x2, y2), (x1, y2)
 
 
+EDGE = 2.0
+"""Pixels from the picture's edge at which a plate may be cut off."""
+
+
+def is_whole(box: Box, width: int, height: int) -> bool:
+    """Whether a plate lies away from all edges of its picture of ``width`` x ``height`` pixels."""
+    x1, y1, x2, y2 = box
+    return min(x1, y1, width - x2, height - y2) > EDGE
+
+
 def quad_box(corners: NDArray[np.floating] | Quad) -> Box:
     """The smallest upright box around ``corners`` (4, 2)."""
     xs, ys = zip(*_rows(corners), strict=True)

@@ -42,14 +42,24 @@ def load_image(path: str | os.PathLike[str]) -> Image:
     """
     file = Path(path)
     try:
-        data = file.read_bytes()
+        data = _bytes_of(file)
     except FileNotFoundError:
         raise ImageError(f"{file}: no such file") from None
     except IsADirectoryError:
         raise ImageError(f"{file}: is a folder; a picture file is needed") from None
     except OSError as error:
         raise ImageError(f"{file}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a null byte in the name
+        raise ImageError(f"{str(file)!r}: cannot be read: {error}") from error
     return decode_image(data, str(file))
+
+
+def _bytes_of(file: Path) -> bytes:
+    """All of a file, or of a pipe if somebody has it open to write: none is waited for."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as stream:
+        os.set_blocking(descriptor, True)
+        return stream.read()
 
 
 def decode_image(data: bytes, name: str) -> Image:

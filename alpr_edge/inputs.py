@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from alpr_edge.errors import UsageError
 from alpr_edge.images import SUFFIXES
 
+NOT_THERE = "no such file or folder"
+
 
 def find_pictures(paths: Sequence[str]) -> list[str]:
     """Files as named, the pictures directly in folders, what patterns match (``**`` any depth).
 
-    Each file once, in the order of the command line, within a folder or pattern by name. What is
-    missing, matches nothing or holds no picture stays in the list as it was named, to be reported
-    with the unreadable ones.
+    Each file once, in the order of the command line, within a folder or pattern by name; of a
+    folder no hidden ones. What is missing, matches nothing or holds no picture stays in the list as
+    it was named, to be reported with the unreadable ones.
 
     Raises:
         UsageError: there is no picture at all, or a folder cannot be listed.
@@ -23,7 +26,7 @@ def find_pictures(paths: Sequence[str]) -> list[str]:
     found: list[str] = []
     for path in paths:
         found += _expand(path)
-    if not any(Path(file).is_file() for file in found):
+    if not any(_is_input(file) for file in found):
         raise UsageError(
             f"{'; '.join(f'{path}: {_why_not(path)}' for path in paths)}; give picture files, "
             "folders that hold some, or patterns such as 'photos/**/*.jpg'"
@@ -31,19 +34,47 @@ def find_pictures(paths: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def is_picture_name(path: str | os.PathLike[str]) -> bool:
+    """Whether a file of a folder is a picture by its name; hidden ones, as macOS leaves beside each
+    file on other drives, are none."""
+    name = os.path.basename(path)
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def why_missing(path: str | os.PathLike[str]) -> str:
+    """Why nothing can be found at ``path``, in the system's words."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return NOT_THERE
+    except OSError as error:
+        return error.strerror or str(error)
+    except ValueError as error:  # a null byte
+        return str(error)
+    return "neither a file nor a folder"
+
+
+def _is_input(path: str) -> bool:
+    """Whether something can be read there: a file, or a pipe, as shells make of ``<(...)``.
+
+    Here and below by ``os.path``, whose questions are answered where access is denied, too.
+    """
+    return os.path.exists(path) and not os.path.isdir(path)
+
+
 def _why_not(path: str) -> str:
-    if Path(path).is_dir():
+    if os.path.isdir(path):
         return f"no picture in this folder ({', '.join(sorted(SUFFIXES))})"
-    return "nothing matches" if glob.has_magic(path) else "no such file"
+    return "nothing matches" if glob.has_magic(path) else why_missing(path)
 
 
 def _expand(path: str) -> list[str]:
-    if Path(path).is_dir():
+    if os.path.isdir(path):
         try:
-            files = [file for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES]
+            files = [str(file) for file in Path(path).iterdir() if is_picture_name(file)]
         except OSError as error:
             raise UsageError(f"folder {path} cannot be listed: {error.strerror}") from error
-        return sorted(str(file) for file in files if file.is_file()) or [path]
-    if not Path(path).exists() and glob.has_magic(path):
-        return sorted(f for f in glob.glob(path, recursive=True) if Path(f).is_file()) or [path]
+        return sorted(filter(os.path.isfile, files)) or [path]
+    if not os.path.exists(path) and glob.has_magic(path):
+        return sorted(filter(os.path.isfile, glob.glob(path, recursive=True))) or [path]
     return [path]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import typing
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -244,7 +245,7 @@ def load(path: Path | str, *, verify: bool = True) -> Manifest:
             is broken, or (with ``verify``) a file beside it is missing or has another hash.
     """
     path = Path(path)
-    path = path / FILENAME if path.is_dir() else path
+    path = path / FILENAME if os.path.isdir(path) else path
     try:
         data = strict.read_json(path)
     except FileNotFoundError:
@@ -253,6 +254,8 @@ def load(path: Path | str, *, verify: bool = True) -> Manifest:
         ) from None
     except strict.SchemaError as error:
         raise ModelError(f"{error}; get the model anew") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     manifest = from_dict(data, path)
     if verify:
         verify_files(manifest, path)

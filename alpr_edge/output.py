@@ -14,6 +14,7 @@ from typing import Any, Protocol, TextIO
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from alpr_edge.pipeline import Result
 from alpr_edge.stages import Stage
@@ -24,7 +25,7 @@ Record = dict[str, Any]
 _CORNERS = [f"{corner}_{axis}" for corner in ("tl", "tr", "br", "bl") for axis in "xy"]
 _PLATE_COLUMNS = [
     "text", "confidence", "rows", "region", "kind", "x1", "y1", "x2", "y2", *_CORNERS,
-    "detection_confidence",
+    "detection_confidence", "whole",
 ]
 CSV_COLUMNS = [
     "file", "error", "width", "height", *_PLATE_COLUMNS, *(f"ms_{stage}" for stage in Stage)
@@ -127,6 +128,7 @@ def _plate_cells(plate: Record) -> Record:
     if not plate:
         return {}
     cells = {key: plate[key] for key in _PLATE_COLUMNS if key in plate}
+    cells["whole"] = json.dumps(plate["whole"])
     cells |= dict(zip(("x1", "y1", "x2", "y2"), plate["box"], strict=True))
     corners = [value for point in plate["corners"] for value in point]
     return cells | dict(zip(_CORNERS, corners, strict=True))
@@ -146,10 +148,10 @@ class PlateTable:
     def write(self, record: Record) -> None:
         """Add the rows of one picture."""
         if "error" in record:
-            self._table.add_row(_plain(record["file"]), "error", "")
+            self._table.add_row(Text(record["file"]), "error", "")
             return
         times = [f"{ms:.1f}" for ms in record["ms"].values()]
-        first = [_plain(record["file"])]
+        first: list[Text | str] = [Text(record["file"])]
         for plate in record["plates"] or [{"text": "no plate", "confidence": None}]:
             confidence = "" if plate["confidence"] is None else f"{plate['confidence']:.1%}"
             self._table.add_row(*first, plate["text"] or "?", confidence, *times)
@@ -170,11 +172,6 @@ def print_table(table: Table, stream: TextIO) -> None:
         console.print(table)
     stream.write(text.get())
     stream.flush()
-
-
-def _plain(text: str) -> str:
-    """A file's name without what rich would take for markup."""
-    return text.replace("[", "\\[")
 
 
 FORMATS: dict[str, type[JsonLines] | type[JsonArray] | type[Csv] | type[PlateTable]] = {

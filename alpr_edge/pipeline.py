@@ -45,8 +45,9 @@ class Result:
 
 
 class ALPR:
-    """Find and read the licence plates of a picture. One object serves one thread; its
-    :meth:`twin` serves another one with the same compiled networks.
+    """Find and read the licence plates of a picture. Several threads may use one object: its
+    networks answer one of them after the other. A :meth:`twin` computes at the same time, with the
+    same compiled networks.
 
     Args:
         models: a models folder (:mod:`alpr_edge.picks`); None takes the shipped models.
@@ -67,8 +68,9 @@ class ALPR:
             Without it only plates of two rows are, each row alone (:mod:`alpr_edge.rereading`).
             Neither by a reader of your own.
         turned: a picture without a sure detection is looked at twice more, turned to the left and
-            to the right, as photos lie that have lost the note how they were taken. Frames of a
-            camera, most of which may show no plate, take a third of the time without it.
+            to the right, and a plate that is hardly read is read upside down too, as photos lie
+            that have lost the note how they were taken. Frames of a camera, most of which may show
+            no plate, take a third of the time without it. Not by a reader of your own.
 
     Without ``models``, ``threads`` and ``precision`` it follows what ``alpr-edge tune`` stored on
     this device (:mod:`alpr_edge.tuning`); where that no longer fits, it warns ``StaleTuning`` and
@@ -119,7 +121,7 @@ class ALPR:
         self._read = _staged_reader(self.reader)
 
     def twin(self) -> ALPR:
-        """Another object on the same compiled networks, for another thread.
+        """Another object on the same compiled networks, which computes at the same time.
 
         Raises:
             UsageError: the detector or reader is one of your own.
@@ -194,9 +196,17 @@ class ALPR:
                 watch.lap(Stage.READ)
                 looks = self._read.spellings(outputs), self._read.spellings(more)
                 readings = rereading.settled(readings, again, *looks)
+            if self.turned:
+                detections, crops, readings = self._righted(detections, crops, readings, watch)
         plates = [p for p in as_plates(detections, readings, crops) if self._counts(p)]
         if self.cut_outs:
             plates = [max(plates, key=lambda plate: plate.confidence)]
+        else:
+            height, width = image.shape[:2]
+            plates = [
+                plate if geometry.is_whole(plate.box, width, height)
+                else dataclasses.replace(plate, whole=False) for plate in plates
+            ]
         plates = [plate for plate in plates if plate.confidence >= self.min_confidence]
         watch.lap(Stage.TEXT)
         return Result(plates=tuple(plates), read=len(detections), ms=watch.stop(), image=image)
@@ -214,6 +224,25 @@ class ALPR:
         readings: list[Reading] = self._read.decode(outputs)
         watch.lap(Stage.TEXT)
         return outputs, readings
+
+    def _righted(
+        self, detections: list[Detection], crops: NDArray[np.uint8], readings: list[Reading],
+        watch: _Stopwatch,
+    ) -> tuple[list[Detection], NDArray[np.uint8], list[Reading]]:
+        """The plates, those the other way up that are read far more surely so."""
+        doubtful = [i for i, reading in enumerate(readings) if rereading.maybe_upside_down(reading)]
+        if not doubtful:
+            return detections, crops, readings
+        detections, crops, readings = [*detections], crops.copy(), [*readings]
+        over = np.ascontiguousarray(crops[doubtful, ::-1, ::-1])
+        _, others = self._told(over, watch)
+        for i, crop, other in zip(doubtful, over, others, strict=True):
+            if rereading.is_upside_down(readings[i], other):
+                tl, tr, br, bl = detections[i].corners
+                corners = br, bl, tl, tr
+                detections[i] = dataclasses.replace(detections[i], corners=corners)
+                crops[i], readings[i] = crop, other
+        return detections, crops, readings
 
     @staticmethod
     def draw(frame: Picture, plates: Sequence[Plate]) -> Image:
@@ -273,7 +302,7 @@ def _plate(detection: Detection, reading: Reading, crop: Image) -> Plate:
         char_confidences=reading.char_confidences,
         rows=reading.rows,
         region=region,
-        kind=plate_kind(crop) if region == "CN" else None,
+        kind=plate_kind(crop, reading.text) if region == "CN" else None,
         box=detection.box,
         corners=detection.corners,
         detection_confidence=detection.confidence,

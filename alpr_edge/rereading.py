@@ -1,6 +1,7 @@
 """Plates whose text is uncertain are read again, with other outlines: where the detector's corners
 are a little off, or the plate is seen from the side, one of them fits better; and sharper, since
-many are blurred. Of one of two rows each row is read alone too (:mod:`alpr_edge.rows`)."""
+many are blurred. Of one of two rows each row is read alone too (:mod:`alpr_edge.rows`). One that is
+hardly read at all may stand on its head."""
 
 from __future__ import annotations
 
@@ -19,6 +20,11 @@ HOPELESS, UNCERTAIN = 0.005, 0.6
 """Plates read with a confidence between these are read again: below, hardly any has a text."""
 APART = 0.9
 """Of plates of two rows read with less confidence each row is read alone."""
+UPRIGHT, FAR_SURER = 0.8, 1.3
+"""A plate read with less confidence may stand on its head: it does if that reads with at least as
+much, and so many times as surely."""
+SHORTEST = 4
+"""Characters of a text that stands on its head, at least: few may be anything from below."""
 LARGER = (0.03, 0.06)
 """By how much of its width and height a plate's outline is moved out, and in, at each side."""
 LEAN = 0.3
@@ -91,6 +97,18 @@ def settled(
             seen.append(upper.above(lower))
         told.append(vote(reading, seen) if len(seen) > 1 else reading)
     return told
+
+
+def maybe_upside_down(reading: Reading) -> bool:
+    """Whether a plate so read is worth a look the other way up."""
+    return not reading.text or reading.confidence < UPRIGHT
+
+
+def is_upside_down(reading: Reading, turned: Reading) -> bool:
+    """Whether a plate read as ``reading``, and as ``turned`` the other way up, stands on its
+    head."""
+    own = reading.confidence if reading.text else 0.0
+    return len(turned.text) >= SHORTEST and turned.confidence >= max(UPRIGHT, FAR_SURER * own)
 
 
 def vote(reading: Reading, looks: Sequence[Spelling]) -> Reading:

@@ -50,7 +50,9 @@ class Reading:
 class Plate:
     """One plate found and read. ``region`` and ``kind`` are None where nothing proves them.
 
-    What the reader takes for no plate has an empty ``text`` and a ``confidence`` of 0.
+    What the reader takes for no plate has an empty ``text`` and a ``confidence`` of 0. Of one that
+    is not ``whole`` the picture's edge may have cut off a part, and its text be incomplete; of
+    cut-outs that is not known, and each counts as whole.
     """
 
     text: str
@@ -62,6 +64,7 @@ class Plate:
     box: Box
     corners: Quad
     detection_confidence: float
+    whole: bool = True
 
 
 class DetectorLike(Protocol):

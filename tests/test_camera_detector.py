@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from alpr_edge.detector import StagedDetector
+from alpr_edge.detector import PlateDetector, StagedDetector
 from alpr_edge.errors import UsageError
 from alpr_edge.geometry import box_quad, quad_box
 from alpr_edge.types import Detection
@@ -125,3 +125,12 @@ def test_tiles_and_region_together():
     detector = CameraDetector(Bright(), camera(tiles=(2, 2), region=(LOWER_HALF,)))
     below, above = (185, 150, 215, 162), (185, 20, 215, 32)
     assert boxes(detector.predict(picture(below, above))) == [below]
+
+
+def test_only_the_whole_picture_is_worth_a_second_look(tiny_models, frame):
+    """A cut-out shows its plate large, a tile never does: the whole picture shows it, too."""
+    detector = PlateDetector(tiny_models / "detector", threads=1)
+    looks, infer = [], detector.infer
+    detector.infer = lambda framed: looks.append(framed.width) or infer(framed)
+    TiledDetector(detector, 2, 2).predict(np.zeros((8, 40, 3), np.uint8))
+    assert len(looks) <= 6 and looks[:5] == [40, 22, 22, 22, 22]

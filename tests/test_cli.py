@@ -251,3 +251,43 @@ def test_paths_are_files_folders_and_patterns(photos, monkeypatch):
     assert find_pictures(["b.png", ".", "*.jpg"]) == ["b.png", "a.jpg"]
     (photos / "odd[1].png").write_bytes(np.zeros(1, np.uint8).tobytes())
     assert find_pictures(["odd[1].png"]) == ["odd[1].png"]
+
+
+def test_hidden_files_of_a_folder_are_no_pictures(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    (photos / "._a.jpg").write_bytes(b"what macOS leaves on memory cards")
+    assert find_pictures(["."]) == ["a.jpg", "b.png"]
+    assert find_pictures(["._a.jpg"]) == ["._a.jpg"]  # named itself
+
+
+def test_a_name_that_cannot_be_looked_up_does_not_end_the_run(run, photos):
+    impossible = photos / ("x" * 300 + ".jpg")
+    code, out, err = run(impossible, photos / "a.jpg", "--format", "jsonl")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == ExitCode.FAILED and ["error" in record for record in records] == [True, False]
+    assert "File name too long" in err
+    code, _, err = run(impossible)
+    assert code == ExitCode.USAGE and "File name too long" in err
+    code = cli.main(["inspect", str(impossible)])
+    assert code == ExitCode.MODEL
+
+
+def test_a_pipe_is_read_as_a_file_is(tiny_models, photos):
+    shell = shlex.join(command(tiny_models, "--format", "jsonl")) + f" <(cat {photos / 'a.jpg'})"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60)
+    assert done.returncode == ExitCode.OK and tiny.TEXT in done.stdout
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(run, photos):
+    os.mkfifo(photos / "pipe.jpg")
+    code, _, err = run(photos / "pipe.jpg", photos / "a.jpg")
+    assert code == ExitCode.FAILED and "pipe.jpg: the file is empty" in err
+
+
+def test_annotated_pictures_of_the_longest_names_are_written(run, photos, tmp_path):
+    for end in "ab":
+        shutil.copy(photos / "a.jpg", photos / f"{'车' * 82}{end}.jpg")
+    code, _, _ = run(*photos.glob("车*"), "--save-annotated", tmp_path / "out")
+    assert code == ExitCode.OK
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == [f"{'车' * 66}-2.jpg", f"{'车' * 66}.jpg"]

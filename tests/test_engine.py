@@ -183,3 +183,14 @@ os.kill(os.getpid(), signal.SIGUSR1)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "heard\n")
+
+
+def test_threads_that_share_an_engine_get_each_their_own_answer(tiny_models: Path) -> None:
+    engine = Engine(tiny_models / "reader", threads=1)
+    pictures = np.random.default_rng(4).integers(0, 255, (30, 1, 48, 192, 3), dtype=np.uint8)
+    alone = [engine.run(picture)["logits"] for picture in pictures]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(10):
+            together = threads.map(lambda picture: engine.run(picture)["logits"], pictures)
+            for got, want in zip(together, alone, strict=True):
+                np.testing.assert_array_equal(got, want)

@@ -151,7 +151,7 @@ def test_a_video_has_each_frame_at_its_time(tmp_path):
     for path in paths:
         times, images = zip(*frames(path), strict=True)
         assert times == pytest.approx([0, 0.1, 0.5, 0.54, 0.58, 0.62, 0.82], abs=2e-3)
-        assert images[0].shape == (180, 320, 3)  # even sides
+        assert images[0].shape == (182, 322, 3)  # even sides
         assert abs(int(images[6][170, 10, 0]) - 70) <= 6
         assert (abs(images[0].astype(int) - 40) > 60).sum() > 300  # the plate is drawn
 
@@ -263,3 +263,20 @@ def test_a_picture_an_event(tmp_path):
     assert path.read_bytes() != media.scene  # the plate is drawn
     EventPictures(tmp_path, plain=True).event(EVENT, media)
     assert path.read_bytes() == media.scene
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2)])
+def test_a_video_of_the_smallest_pictures(tmp_path, size):
+    videos = AnnotatedVideos(tmp_path, plain=True)
+    videos.view(view(size=size))
+    videos.close()
+    [(_, image)] = frames(next(tmp_path.iterdir()))
+    assert image.shape[:2] == (2, size[0] + size[0] % 2)
+
+
+def test_a_picture_that_no_encoder_takes_is_an_error_of_the_output(tmp_path):
+    videos = AnnotatedVideos(tmp_path, plain=True)
+    with pytest.raises(OutputError, match="video of camera gate"):
+        videos.view(view(size=(20000, 100)))
+    videos.view(view())
+    videos.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -61,6 +62,7 @@ def test_record_is_exactly_the_documented_object():
             "box": [1.23, 2.0, 30.0, 12.0],
             "corners": [[1.24, 2.0], [30.0, 2.0], [30.0, 12.0], [1.0, 12.0]],
             "detection_confidence": 0.9,
+            "whole": True,
         }],
         "ms": dict.fromkeys(
             ("load", "letterbox", "detect", "postprocess", "closer", "rectify", "read", "text",
@@ -127,3 +129,14 @@ def test_a_long_name_is_not_folded_where_no_terminal_is():
     writer.write({"file": name, "error": "no such file"})
     writer.close()
     assert name in stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["a[1].jpg", "x:car:1.jpg", "a\\[red]b.jpg", "[bold]c"])
+def test_a_table_shows_names_as_they_are(name):
+    assert name in written("table", {"file": name, "error": "no such file"})
+
+
+def test_a_plate_at_the_pictures_edge_is_told_apart():
+    cut = dataclasses.replace(PLATE, whole=False)
+    rows = list(csv.DictReader(io.StringIO(written("csv", record_of("a", result(PLATE, cut))))))
+    assert [row["whole"] for row in rows] == ["true", "false"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alpr_edge.errors import LibraryError, UsageError
+from alpr_edge.errors import LibraryError, OutputError, UsageError
 from alpr_edge.watch import process, systemd
 from alpr_edge.watch.config import Config, ModelConfig
 from alpr_edge.watch.extras import require
@@ -104,3 +104,15 @@ def test_the_watchdog_is_fed_twice_as_often_as_it_wants(monkeypatch):
     now[0] = 1000.0
     other.feed()
     assert len(told) == 2
+
+
+@pytest.mark.parametrize("error", [
+    UsageError("wrong"), OutputError("full"), PermissionError(13, "Permission denied"),
+])
+def test_whatever_a_reload_meets_ends_nothing(error, caplog):
+    class Fails:
+        def reload(self, _config):
+            raise error
+
+    process.reload(Fails(), Config)
+    assert "the configuration stays as it was" in caplog.text

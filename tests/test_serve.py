@@ -210,6 +210,17 @@ def test_wrong_queries_are_refused(client):
         assert next(iter(query)) in body["error"]
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", EVENTS])
+def test_head_is_answered_as_get_is(client, path):
+    answer = client.request("HEAD", path)
+    assert answer.status_code == 200 and answer.headers["content-length"] != "0"
+
+
+def test_a_name_given_twice_is_refused(client):
+    body = refused(client.get(f"{EVENTS}?text=a&text=b"), 422, "invalid_parameter")
+    assert body["error"] == "text: given more than once"
+
+
 def test_unknown_names_in_a_query_are_refused(client):
     body = refused(client.get(EVENTS, params={"foo": 1, "limit": 5}), 422, "invalid_parameter")
     assert body["error"] == "foo: unknown" and "text, camera, since, until" in body["remedy"]

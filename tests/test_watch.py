@@ -400,7 +400,8 @@ def test_who_decodes_is_one_of_the_configurations_choices(capsys):
 @pytest.mark.parametrize(("arguments", "told"), [
     ([], "no source"), (["a.mp4", "--every", "0"], "every"), (["a.mp4", "--tiles", "9x9"], "tiles"),
     (["--config", "missing.toml"], "missing.toml"),
-    (["a.mp4", "--grammar", "xx"], "grammar"), (["a.mp4", "b"], "a.mp4, b: no such file"),
+    (["a.mp4", "--grammar", "xx"], "grammar"),
+    (["a.mp4", "b"], "a.mp4: no such file or folder; b: no such"),
     (["0", "photo.JPG"], "cameras[1].source: got a picture; alpr-edge read reads it"),
 ])
 def test_wrong_options_are_said(private, arguments, told, capsys):

@@ -78,7 +78,7 @@ class Guard:
                 await _BUSY.response()(scope, receive, secured)
                 return
             self._check(scope["path"], Headers(scope=scope))
-            await self._app(scope, receive, secured)
+            await self._app(_answered_as_get(scope), receive, secured)
         except RequestError as refusal:
             await refusal.response()(scope, receive, secured)
         except Exception:
@@ -94,6 +94,11 @@ class Guard:
             _check_browser(headers)
         elif path not in PUBLIC and not path.startswith(PAGE):
             _check_token(headers, self._token)
+
+
+def _answered_as_get(scope: Scope) -> Scope:
+    """``HEAD`` is answered as ``GET`` is (RFC 9110, 9.1); the server leaves the body out."""
+    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
 
 _BUSY = RequestError(

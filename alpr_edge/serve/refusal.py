@@ -49,7 +49,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 async def only_known(request: Request) -> None:
-    """A route's dependency that refuses names in the query that the route does not have.
+    """A route's dependency that refuses names in the query that the route does not have, and any
+    that comes twice.
 
     Raises:
         RequestError: 422.
@@ -59,6 +60,11 @@ async def only_known(request: Request) -> None:
         raise RequestError(
             422, "invalid_parameter", f"{', '.join(unknown)}: unknown",
             f"known here: {', '.join(known) or 'none'}; see /docs",
+        )
+    names = [name for name, _ in request.query_params.multi_items()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise RequestError(
+            422, "invalid_parameter", f"{', '.join(twice)}: given more than once", "give it once"
         )
 
 

@@ -10,6 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from alpr_edge.annotated import output_folder
 from alpr_edge.errors import OutputError
 from alpr_edge.types import Image
@@ -69,7 +71,7 @@ class AnnotatedVideos:
                 self._end(camera)
                 video = self._videos[camera] = _Video(self._av, self._path(camera), image)
             video.write(image, view.frame.time)
-        except OSError as error:  # PyAV's errors are OSErrors too
+        except (OSError, self._av.FFmpegError) as error:
             self._videos.pop(camera, None)
             raise OutputError(
                 f"the video of camera {camera} in {self._folder} cannot be written: "
@@ -85,7 +87,7 @@ class AnnotatedVideos:
         if (video := self._videos.pop(camera, None)) is not None:
             try:
                 video.close()
-            except OSError as error:
+            except (OSError, self._av.FFmpegError) as error:
                 raise OutputError(
                     f"the video of camera {camera} in {self._folder} cannot be ended: "
                     f"{error.strerror}; what was written plays"
@@ -139,6 +141,9 @@ class _Video:
 
 
 def _even(image: Image) -> Image:
-    """``image`` without its last odd row and column: H.264 halves the colour's resolution."""
+    """``image``, its last row and column twice where they are odd: H.264 halves the colour's
+    resolution."""
     height, width = image.shape[:2]
-    return image[: height // 2 * 2, : width // 2 * 2]
+    if not (height % 2 or width % 2):
+        return image
+    return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

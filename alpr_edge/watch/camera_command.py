@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ def check_camera(options: argparse.Namespace) -> ExitCode:
         name="camera", source=options.source, username=options.username,
         password_file=options.password_file, hwaccel=HardwareDecoding(options.hwaccel),
     )
-    if Path(camera.source).is_dir():
+    if os.path.isdir(camera.source):
         raise UsageError(f"{camera.source} is a folder; give a camera or a video file")
     _check(camera)
     print(f"source       {shown(camera.source)}")

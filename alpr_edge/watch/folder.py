@@ -12,7 +12,8 @@ from pathlib import Path
 from threading import Event
 
 from alpr_edge.errors import ImageError
-from alpr_edge.images import SUFFIXES, load_image
+from alpr_edge.images import load_image
+from alpr_edge.inputs import is_picture_name
 from alpr_edge.watch.extras import require
 from alpr_edge.watch.picture import Picture
 from alpr_edge.watch.sources import Done, SourceError
@@ -124,7 +125,7 @@ class Folder:
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):  # removed since it was listed
-                    if _is_picture(entry.path) and entry.is_file():
+                    if is_picture_name(entry.path) and entry.is_file():
                         files[entry.path] = _signature(entry.stat())
         return files
 
@@ -134,7 +135,7 @@ class Folder:
             signature = _signature(path.stat())
         except OSError:
             return False  # it went on elsewhere
-        return _is_picture(path.name) and self._note(str(path), signature)
+        return is_picture_name(path.name) and self._note(str(path), signature)
 
     def _note(self, path: str, signature: tuple[int, int]) -> bool:
         """Note how a file is taken; whether it is new, or was written since it was taken.
@@ -153,5 +154,3 @@ def _signature(status: os.stat_result) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _is_picture(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES and not Path(name).name.startswith(".")

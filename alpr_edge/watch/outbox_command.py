@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
 
 def outbox(options: argparse.Namespace) -> ExitCode:
     """Show what waits and what was refused, or have the latter tried again."""
+    from alpr_edge.inputs import why_missing
     from alpr_edge.watch.outbox import Outbox
     from alpr_edge.watch.store import open_database
 
-    if not options.store.is_file():
-        raise DataError(f"{options.store} is no file; name what [store] path names")
+    if not os.path.isfile(options.store):
+        why = "is no file" if os.path.exists(options.store) else why_missing(options.store)
+        raise DataError(f"{options.store}: {why}; name what [store] path names")
     with contextlib.closing(open_database(options.store)) as database:
         if options.retry is None:
             _show(Outbox(database))

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from alpr_edge.errors import UsageError
+from alpr_edge.errors import AlprEdgeError
 from alpr_edge.isa import capped_environment, is_effective, verify_isa
 from alpr_edge.watch.config import Config
 
@@ -26,8 +26,8 @@ _log = logging.getLogger(__name__)
 def log_to_stderr() -> None:
     """One line a fact; systemd adds the time."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="alpr-edge: %(message)s")
-    for noisy in ("httpx", "httpcore"):  # a line for each request
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for noisy in ("httpx", "httpcore", "python_multipart"):  # a line for each request
+        logging.getLogger(noisy).setLevel(logging.ERROR)
 
 
 def restart_at(isa: str) -> None:
@@ -55,7 +55,7 @@ def reload(watch: Watch, configured: Callable[[], Config]) -> None:
     """Take over what is configured by now; a configuration that is wrong changes nothing."""
     try:
         watch.reload(with_cache(configured()))
-    except UsageError as error:
+    except (AlprEdgeError, OSError) as error:
         _log.error("%s; the configuration stays as it was", error)
     else:
         _log.info("configuration read again")

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from urllib.parse import quote
 
 from alpr_edge.errors import AlprEdgeError, UsageError
 from alpr_edge.images import SUFFIXES
+from alpr_edge.inputs import NOT_THERE, why_missing
 from alpr_edge.watch.config import CameraConfig
 from alpr_edge.watch.secrets import read_secret
 from alpr_edge.watch.types import Frame
@@ -93,12 +95,13 @@ def open_source(
             + ", ".join(f"{scheme}://" for scheme in SCHEMES), permanent=True,
         )
     path = Path(camera.source)
-    if path.is_dir():
+    if os.path.isdir(path):
         return Folder(camera.name, path, stop, {} if done is None else done)
-    if not path.exists():
+    if not os.path.exists(path):
+        why = why_missing(path)  # a drive may come back
         raise SourceError(
-            f"{path}: no such file or folder; a source is a video file, a folder of pictures, a "
-            "camera's rtsp:// or http:// URL, or a webcam's number", permanent=True,
+            f"{path}: {why}; a source is a video file, a folder of pictures, a camera's rtsp:// or "
+            "http:// URL, or a webcam's number", permanent=why == NOT_THERE,
         )
     if is_picture(camera.source):
         raise UsageError(f"{path}: {PICTURE}")
@@ -113,7 +116,7 @@ def is_live(source: str) -> bool:
 def is_picture(source: str) -> bool:
     """Whether a source is, by its name, a single picture: one look at a vehicle is no event."""
     path = Path(source)
-    return not is_live(source) and path.suffix.lower() in SUFFIXES and not path.is_dir()
+    return not is_live(source) and path.suffix.lower() in SUFFIXES and not os.path.isdir(path)
 
 
 def shown(source: str) -> str:

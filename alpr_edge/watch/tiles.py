@@ -55,11 +55,12 @@ class TiledDetector(StagedDetector):
 
     def postprocess(self, outputs: Any, framed: Any) -> list[Detection]:
         """Detections in the picture's pixels without doubles, most confident first."""
-        size, parts = framed
-        found = [
+        size, ((_, own), *parts) = framed
+        found = self._detector.postprocess(outputs[0], own)
+        found += [
             moved
-            for (part, own), output in zip(parts, outputs, strict=True)
-            for detection in self._detector.postprocess(output, own)
+            for (part, own), output in zip(parts, outputs[1:], strict=True)
+            for detection in self._detector.postprocess_part(output, own)
             if not _is_cut(moved := _moved(detection, part[:2]), part, size)
         ]
         boxes = np.array([d.box for d in found]).reshape(-1, 4)

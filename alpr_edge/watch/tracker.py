@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 
 from alpr_edge.alphabet import region_of
+from alpr_edge.geometry import is_whole
 from alpr_edge.types import Image, Plate, Quad
 from alpr_edge.watch import grammar
 from alpr_edge.watch.association import associate
@@ -29,8 +30,6 @@ PATIENCE = 1.0
 """Seconds after which a vote only needs the least confidence."""
 BACK, FORWARD = 1.0, 60.0
 """Seconds by which frames may be out of order, or apart, before the clock has jumped."""
-_EDGE = 2.0
-"""Pixels from the frame's edge at which a plate may be cut off."""
 _MISSES = 2
 """Looks that must have missed a vehicle before it is gone, however far they are apart."""
 _log = logging.getLogger(__name__)
@@ -131,8 +130,7 @@ class Tracker:
     def _votes(self, frame: Frame, plate: Plate) -> bool:
         """Whether a plate was read with certainty and is not cut off by the frame's edge."""
         height, width = frame.image.shape[:2]
-        x1, y1, x2, y2 = plate.box
-        whole = min(x1, y1, width - x2, height - y2) > _EDGE
+        whole = is_whole(plate.box, width, height)
         return whole and bool(plate.text) and plate.confidence >= self._certain
 
     def _begun(

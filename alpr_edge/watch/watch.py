@@ -10,11 +10,11 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import TracebackType
 
 from alpr_edge.errors import UsageError
@@ -241,7 +241,7 @@ class Watch:
         """A camera that does not run yet."""
         assert self._delivery is not None
         tracking, key = config.tracking, config.privacy.hash_key_file
-        apart = Path(settings.source).is_dir()
+        apart = os.path.isdir(settings.source)
         if apart:  # one look at each vehicle is all there is
             tracking = dataclasses.replace(tracking, min_reads=1)
         trackers = functools.partial(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from alpr_edge.errors import UsageError
+from alpr_edge.inputs import why_missing
 from alpr_edge.watch import config_file, config_rules
 from alpr_edge.watch.config import CameraConfig, Config
 from alpr_edge.watch.lines import STDOUT
@@ -66,10 +68,10 @@ def check_some_input(sources: Sequence[str]) -> None:
     Raises:
         UsageError: sources are given, and none is there; cameras are taken to be.
     """
-    if sources and not any(is_live(source) or Path(source).exists() for source in sources):
+    if sources and not any(is_live(source) or os.path.exists(source) for source in sources):
         raise UsageError(
-            f"{', '.join(sources)}: no such file or folder; give video files, URLs of cameras, "
-            "webcams' numbers or folders"
+            f"{'; '.join(f'{source}: {why_missing(source)}' for source in sources)}; give video "
+            "files, URLs of cameras, webcams' numbers or folders"
         )
 
 

@@ -57,8 +57,8 @@ def test_mixed_by_hand():
 
 
 @pytest.mark.parametrize(("exact", "replaced", "weight"), [
-    ({1.5: 0.6, 2.0: 0.9, 2.5: 0.7}, True, 2.0),  # by the weights' value: shares 0.25, 0.5, 0.75
-    ({1.5: 0.4, 2.0: 0.5, 2.5: 0.3}, False, 3.0),
+    ({1.5: 0.6, 2.0: 0.9, 2.5: 0.7, 3.0: 0.8}, True, 2.0),  # by the weights' value: shares
+    ({1.5: 0.4, 2.0: 0.5, 2.5: 0.3, 3.0: 0.5}, False, 3.0),
 ])
 def test_the_best_mixture_on_dev_replaces_a_worse_best(
     run_dir, data, monkeypatch, exact, replaced, weight

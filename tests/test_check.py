@@ -124,6 +124,10 @@ def picture_leak(data):
     data.crop("QQ1", name="4.png", split="calib")
 
 
+def two_texts(data):
+    data.crop("QQ1", name="4.png")
+
+
 def broken_line(data):
     data.rows["crops"].insert(1, {"image": "1.png"})
 
@@ -146,6 +150,7 @@ def broken_line(data):
         (far_corners, Kind.CORNERS_FAR, "IoU 0.00"),
         (text_leak, Kind.TEXT_LEAK, "train ("),
         (picture_leak, Kind.PICTURE_LEAK, "calib ("),
+        (two_texts, Kind.TWO_TEXTS, "QQ1"),
         (broken_line, Kind.ANNOTATION, "crops.jsonl:2"),
     ],
 )

@@ -19,7 +19,7 @@ from drawn import build_data
 
 from alpr_edge.data import read
 from alpr_edge.data.sample import Split
-from alpr_edge.errors import DataError, ExitCode, ModelError
+from alpr_edge.errors import DataError, ExitCode, ModelError, UsageError
 from alpr_edge.types import Reading
 from training import finetune as module
 from training import plots
@@ -132,8 +132,32 @@ def test_what_cannot_be_tuned_is_told(tmp_path, start, quick, capsys) -> None:
     with pytest.raises(ModelError, match="no such file"):
         finetune(tmp_path, tmp_path / "run", start=tmp_path / "absent")
     arguments = ["--data", str(tmp_path), "--run", str(tmp_path / "run"), "--start", str(start)]
-    assert main(["finetune", *arguments, "--minutes", "0"]) == ExitCode.USAGE
-    assert "more than 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["finetune", *arguments, "--minutes", "0"])
+    assert ended.value.code == ExitCode.USAGE
+    assert "a number above 0" in capsys.readouterr().err
+
+
+def test_a_run_of_other_data_or_weights_does_not_go_on(tmp_path, start, quick) -> None:
+    own = plates_csv(tmp_path / "own", TEXTS)
+    finetune(own, tmp_path / "run", start=start, options=ONE_THREAD)
+    own.write_text(own.read_text().replace(TEXTS[0], "ZZ999"))
+    with pytest.raises(UsageError, match="began with other data: .* add --fresh"):
+        finetune(own, tmp_path / "run", start=start, options=ONE_THREAD)
+    fresh = dataclasses.replace(ONE_THREAD, resume=False)
+    finetune(own, tmp_path / "run", start=start, options=fresh)
+
+
+def test_a_picture_that_is_listed_twice_is_on_one_side(tmp_path) -> None:
+    samples = list(read(plates_csv(tmp_path / "own", TEXTS)))
+    doubled = [*samples, *(
+        dataclasses.replace(sample, plates=(dataclasses.replace(sample.plates[0], text="ZZ999"),))
+        for sample in samples
+    )]
+    sides = {}
+    for sample in module.divide(doubled):
+        sides.setdefault(sample.path, set()).add(sample.split)
+    assert all(len(splits) == 1 for splits in sides.values())
 
 
 def test_fast_takes_some_of_each_set_evenly(tmp_path) -> None:

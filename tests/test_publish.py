@@ -17,10 +17,18 @@ from alpr_edge.errors import ModelError
 from alpr_edge.geometry import as_quad
 from alpr_edge.metrics import SCORES
 from alpr_edge.reader import decode_logits, spellings
+from alpr_edge.types import Reading
 from training.checkpoint import load_weights, save_weights
 from training.detector.model import Detector, DetectorConfig
 from training.networks import build
-from training.publish import TEMPERATURES, fit_confidence, publish
+from training.publish import (
+    FEWEST,
+    MOST_CONFIDENT,
+    TEMPERATURES,
+    fit_confidence,
+    publish,
+    refitted,
+)
 from training.reader.answers import outputs_of, reread
 from training.reader.data import evaluation_plates, plain
 from training.reader.model import reader_tiny
@@ -110,3 +118,20 @@ def test_the_threshold_is_that_of_plates_read_as_the_runtime_does(data, monkeypa
     told = reread(network, items, outputs, facts["temperature"])
     lowest = min(reading.confidence for reading in told)
     assert facts["confidence_threshold"] == pytest.approx(lowest, abs=0.02)
+
+
+def test_few_plates_keep_the_confidence_that_was_fitted_before(data):
+    network, items = reader_tiny().eval(), evaluation_plates(data, Split.DEV)
+    before = {"temperature": 1.3, "confidence_threshold": 0.6, "other": 1}
+    assert refitted(network, items[:2], before) == {"temperature": 1.3, "confidence_threshold": 0.6}
+    assert refitted(network, items[:2], {}) == fit_confidence(network, items[:2])
+    many = [items[0]] * FEWEST
+    assert refitted(network, many, before) == fit_confidence(network, many)
+
+
+def test_a_threshold_hides_nothing_that_is_nearly_certain(data, monkeypatch):
+    items = evaluation_plates(data, Split.DEV)
+    sure = [Reading(text=item.text, confidence=0.9999, char_confidences=(), rows=1)
+            for item in items]
+    monkeypatch.setattr("training.publish.reread", lambda *_: sure)
+    assert fit_confidence(reader_tiny().eval(), items)["confidence_threshold"] == MOST_CONFIDENT

@@ -11,8 +11,19 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from alpr_edge.errors import ModelError
-from training.checkpoint import load_weights, parameter_groups, save_weights
+from training.checkpoint import (
+    BEST,
+    STATE,
+    begin_with,
+    load_weights,
+    parameter_groups,
+    save_state,
+    save_weights,
+)
+from training.log import keep_rows, log_row
 from training.loop import LoopConfig, NonFiniteLossError, Run, train, update_ema
+from training.options import RunOptions
+from training.plots import EVAL, read_columns, write_curves
 from training.schedule import warmup_cosine
 
 
@@ -139,3 +150,77 @@ def test_weights_round_trip_in_fp32(tmp_path) -> None:
     assert back["a"].dtype == torch.float32
     assert back["a"].tolist() == [0, 1, 2]
     assert back["n"].item() == 7
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path) -> None:
+    def interrupted():
+        for number, batch in enumerate(ones()):
+            if number == 30:
+                raise KeyboardInterrupt
+            yield batch
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(), interrupted(), CONFIG, tmp_path, slope, task="line")
+    assert torch.load(tmp_path / STATE, weights_only=True)["step"] == 30
+    train(Line(), ones(), CONFIG, tmp_path, slope, task="line")
+    steps = [int(row["step"]) for row in csv.DictReader((tmp_path / "log.csv").open())]
+    assert steps == list(range(20, 201, 20))
+
+
+def test_a_fresh_run_takes_nothing_of_the_one_before(tmp_path) -> None:
+    train(Line(), ones(), CONFIG, tmp_path, slope, task="line")
+
+    def none():
+        raise KeyboardInterrupt
+        yield
+
+    fresh = RunOptions(resume=False)
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(), none(), CONFIG, tmp_path, slope, task="line", options=fresh)
+    assert not (tmp_path / BEST).exists() and not (tmp_path / "log.csv").exists()
+    assert torch.load(tmp_path / STATE, weights_only=True)["step"] == 0
+
+
+def test_of_other_data_the_best_is_judged_anew(tmp_path) -> None:
+    half = dataclasses.replace(CONFIG, steps=100)
+    train(Line(), ones(), half, tmp_path, lambda _: {"score": 9.0}, task="line",
+          notes={"data_hash": "a"})
+    train(Line(), ones(), CONFIG, tmp_path, lambda _: {"score": 1.0}, task="line",
+          notes={"data_hash": "b"})
+    assert load_weights(tmp_path / BEST).notes["dev"] == {"score": 1.0}
+
+
+def test_a_run_that_goes_on_with_other_dev_sets_logs_them_too(tmp_path) -> None:
+    for row in ({"step": 1, "minutes": 1.0, "a": 0.5}, {"step": 2, "minutes": 2.0, "b": 0.7},
+                {"step": 3, "minutes": 3.0, "a": 0.9, "b": 0.8}):
+        log_row(tmp_path / EVAL, row)
+    columns = read_columns(tmp_path / EVAL)
+    assert columns["step"] == [1, 2, 3]
+    assert columns["a"] == pytest.approx([0.5, math.nan, 0.9], nan_ok=True)
+    assert columns["b"] == pytest.approx([math.nan, 0.7, 0.8], nan_ok=True)
+    write_curves(tmp_path, "line")
+
+
+def test_an_emptied_log_begins_again(tmp_path) -> None:
+    (tmp_path / "log.csv").touch()
+    keep_rows(tmp_path / "log.csv", last_step=9)
+    log_row(tmp_path / "log.csv", {"step": 10, "loss": 0.5})
+    assert read_columns(tmp_path / "log.csv") == {"step": [10], "loss": [0.5]}
+
+
+def test_weights_of_another_network_are_told_apart(tmp_path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_weights(path, task="line", config=LineConfig(start=2.0), state={"other": torch.ones(1)},
+                 notes={})
+    with pytest.raises(ModelError, match=r"another line \(start 2.0 instead of 0.0\)"):
+        begin_with(Line(), path)
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch) -> None:
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_state(tmp_path / STATE, {"step": 1})
+    assert list(tmp_path.iterdir()) == []

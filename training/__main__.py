@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 
@@ -53,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
         code = options.execute(options)
     except AlprEdgeError as error:
@@ -63,7 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
               "another folder, then run the same command again to resume", file=sys.stderr)
         return ExitCode.OUTPUT
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to resume", file=sys.stderr)
+        print("interrupted; run the same command again, without --fresh, to resume",
+              file=sys.stderr)
         return ExitCode.INTERRUPTED
     return ExitCode.OK if code is None else code
 

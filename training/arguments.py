@@ -31,7 +31,7 @@ def add_run(command: argparse.ArgumentParser) -> None:
 
 def add_loop(command: argparse.ArgumentParser) -> None:
     """What may differ from a recipe's :class:`training.loop.LoopConfig`."""
-    command.add_argument("--minutes", type=float, help="length of the run (default: by steps)")
+    command.add_argument("--minutes", type=positive, help="length of the run (default: by steps)")
     command.add_argument(
         "--lr", type=positive, help="highest learning rate (default: the recipe's; with --start "
         "a lower one forgets less)",
@@ -59,6 +59,13 @@ def natural(text: str) -> int:
     return value
 
 
+def at_least_one(text: str) -> int:
+    """A whole number from 1 on, for argparse."""
+    if (value := natural(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: allowed: a whole number from 1 on")
+    return value
+
+
 def as_asked(loop: LoopConfig, options: argparse.Namespace) -> LoopConfig:
     """``loop`` with the learning rate and the seed that were asked for."""
     asked = {"lr": options.lr, "seed": options.seed}
@@ -67,8 +74,10 @@ def as_asked(loop: LoopConfig, options: argparse.Namespace) -> LoopConfig:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """:class:`training.options.RunOptions`."""
-    command.add_argument("--threads", type=int, default=2)
-    command.add_argument("--workers", type=int, default=1, help="loader processes (default: 1)")
+    command.add_argument("--threads", type=at_least_one, default=2)
+    command.add_argument(
+        "--workers", type=natural, default=1, help="loader processes (default: 1)"
+    )
     command.add_argument("--fresh", action="store_true", help="do not resume")
     command.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     command.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")

@@ -77,9 +77,10 @@ def average(
         figures[share] = dict(judge(network))
         print(f"{share:g} of the run: {choose} {figures[share][choose]:.4f} on dev", flush=True)
     chosen = max(shares, key=lambda share: (figures[share][choose], share))
-    replaced = figures[chosen][choose] > best.notes["dev"][choose]
     if take is not None:
         chosen, replaced = take, True
+    else:  # by the same judge: the run's own may have had other lists
+        replaced = figures[chosen][choose] > judge(build(best))[choose]
     if replaced:
         notes: dict[str, Any] = latest.notes | {
             "dev": figures[chosen], "averaged": {"share": chosen, "of": latest.sha256,

@@ -53,6 +53,7 @@ class Kind(enum.StrEnum):
     CORNERS_FAR = "corners are far from the box"
     TEXT_LEAK = "text is in two splits"
     PICTURE_LEAK = "picture is in two splits"
+    TWO_TEXTS = "cut-out has two texts"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,6 +211,10 @@ def _text_leaks(samples: list[Sample]) -> Iterator[Problem]:
 def _picture_leaks(digests: dict[bytes, list[Sample]]) -> Iterator[Problem]:
     for members in digests.values():
         yield from _leak(Kind.PICTURE_LEAK, str(members[0].path), members)
+        texts = {plate.text for one in members if one.crop for plate in one.plates if plate.text}
+        if len(texts) > 1 and len({one.split for one in members}) == 1:
+            where = ", ".join(sorted({str(one.path) for one in members}))
+            yield Problem(kind=Kind.TWO_TEXTS, where=where, what=", ".join(sorted(texts)))
 
 
 def _leak(kind: Kind, where: str, members: list[Sample]) -> Iterator[Problem]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from alpr_edge.alphabet import CHARACTERS
@@ -80,9 +81,18 @@ def save_weights(
         "notes": json.dumps(notes),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, safetensors.torch.save(tensors, metadata))
+
+
+def _write(path: Path, data: bytes | memoryview) -> None:
+    """The file whole or not at all; the libraries' own writing hides what the system says."""
     partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata=metadata)
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def load_weights(path: Path) -> Weights:
@@ -112,11 +122,33 @@ def load_weights(path: Path) -> Weights:
     )
 
 
+def begin_with(network: nn.Module, path: Path) -> None:
+    """Give ``network`` the weights of a file.
+
+    Raises:
+        ModelError: it is none of ours, or of another network.
+    """
+    weights = load_weights(path)
+    try:
+        network.load_state_dict(weights.state)
+    except RuntimeError as error:
+        own = dataclasses.asdict(network.config)  # type: ignore[call-overload]
+        told = {k: tuple(v) if isinstance(v, list) else v for k, v in weights.config.items()}
+        differ = ", ".join(
+            f"{name} {told.get(name)} instead of {own.get(name)}"
+            for name in {**own, **told} if told.get(name) != own.get(name)
+        )
+        raise ModelError(
+            f"{path} holds the weights of another {weights.task} ({differ or 'other layers'}) than "
+            "what is trained; give weights of the same task and --variant"
+        ) from error
+
+
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write resumable training state; the file appears whole or not at all."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    data = io.BytesIO()
+    torch.save(state, data)
+    _write(path, data.getbuffer())
 
 
 def resumed_step(run_dir: Path) -> int:
@@ -131,7 +163,7 @@ def resumed_step(run_dir: Path) -> int:
 def parameter_groups(
     model: nn.Module, *, lr: float, weight_decay: float, backbone: str, backbone_ratio: float
 ) -> list[dict[str, Any]]:
-    """AdamW groups: vectors (norms, biases, embeddings of one row) without decay, and the
+    """AdamW groups: vectors (norms, biases) without decay, and the
     parameters whose names begin with ``backbone`` at ``lr * backbone_ratio``."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():

@@ -23,6 +23,9 @@ from training.arguments import (
     add_run,
     add_texts,
     as_asked,
+    at_least_one,
+    natural,
+    positive,
     run_options,
 )
 
@@ -133,7 +136,7 @@ def add_finetune(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--run", type=Path, required=True, help="folder of this run")
     command.add_argument("--start", type=Path, help="weights to begin with (default: the shipped)")
-    command.add_argument("--minutes", type=float, default=5.0, help="length (default: 5)")
+    command.add_argument("--minutes", type=positive, default=5.0, help="length (default: 5)")
     add_options(command)
 
 
@@ -157,7 +160,7 @@ def add_distill(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--teacher", type=Path, required=True, help="weights of the same task to learn from"
     )
-    command.add_argument("--minutes", type=float, default=30.0, help="length (default: 30)")
+    command.add_argument("--minutes", type=positive, default=30.0, help="length (default: 30)")
     add_texts(command)
     add_missed(command)
     add_options(command)
@@ -184,9 +187,11 @@ def add_lr_find(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, required=True, help=DATA)
     command.add_argument("--out", type=Path, required=True, help="folder for the curve")
     command.add_argument("--variant", default="edge", help="named size (default: edge)")
-    command.add_argument("--steps", type=int, default=100, help="rates to try (default: 100)")
-    command.add_argument("--threads", type=int, default=2)
-    command.add_argument("--workers", type=int, default=1, help="loader processes")
+    command.add_argument(
+        "--steps", type=at_least_one, default=100, help="rates to try (default: 100)"
+    )
+    command.add_argument("--threads", type=at_least_one, default=2)
+    command.add_argument("--workers", type=natural, default=1, help="loader processes")
     command.add_argument("--start", type=Path, help="weights to begin with (.safetensors)")
     command.add_argument("--imagenet", type=Path, help="detector: timm's MobileNetV4 weights")
 
@@ -222,7 +227,7 @@ def add_average(command: argparse.ArgumentParser) -> None:
     )
     add_its_detector(command)
     add_corrections(command)
-    command.add_argument("--threads", type=int, default=2)
+    command.add_argument("--threads", type=at_least_one, default=2)
 
 
 def average(options: argparse.Namespace) -> None:
@@ -267,7 +272,9 @@ def add_ablate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, required=True, help=DATA)
     command.add_argument("--runs", type=Path, required=True, help="folder of the runs' folders")
     command.add_argument("--out", type=Path, required=True, help="report to write (.json)")
-    command.add_argument("--steps", type=int, help="of each run (default: 10 minutes of one core)")
+    command.add_argument(
+        "--steps", type=at_least_one, help="of each run (default: 10 minutes of one core)"
+    )
     command.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     command.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="these variants, and the base"
@@ -290,7 +297,7 @@ def add_origin(command: argparse.ArgumentParser) -> None:
     """Options of ``origin``."""
     from alpr_edge.isa import ISAS, NATIVE
 
-    command.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    command.add_argument("--threads", type=at_least_one, default=2, help="CPU threads (default: 2)")
     command.add_argument("--runs", type=int, default=50, help="counted runs (default: 50)")
     command.add_argument("--isa", default=NATIVE, choices=ISAS, help="instruction set")
     command.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")

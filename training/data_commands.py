@@ -76,7 +76,9 @@ def add_missed(command: argparse.ArgumentParser) -> None:
 def missed(options: argparse.Namespace) -> None:
     """List what may be plates that nobody annotated."""
     from training.missed import write_missed
+    from training.pseudo import check_out
 
+    check_out(options.out)
     count = write_missed(
         options.data, options.weights, options.out, options.least, Split(options.split)
     )

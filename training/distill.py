@@ -171,7 +171,7 @@ def lessons(
             data, config, seed=seed, limit=selection.limit, leave_out=selection.leave_out,
             missed=read_missed(data, selection.missed),
         )
-        sets = {sample.dataset for sample in frames.samples}
+        sets, pseudo_sets = {sample.dataset for sample in frames.samples}, ()
         batches: Iterator[Batch] = frame_batches(frames, workers)
         judge: Evaluate = functools.partial(evaluate_detector, frames=frames_of(data, Split.DEV))
         notes["data_recipe"] = dataclasses.asdict(config)
@@ -180,14 +180,16 @@ def lessons(
         selected = select(data, selection)
         items, _ = train_plates(data, selected.samples)
         notes |= selected.notes
-        sets = {item.dataset for item in items}
+        sets, pseudo_sets = {item.dataset for item in items}, selected.pseudo_sets
         stream = PlateStream(items, RenderMaterial.load(data), recipe, seed)
         batches = plate_batches(stream, BATCH, workers)
         judge = evaluator(evaluation_plates(
             data, Split.DEV, selection.corrections, selection.frame_texts
         ))
         notes["data_recipe"] = dataclasses.asdict(recipe)
-    notes["trained_on"] = trained_on(sets, rendered=True, earlier=earlier)
+    notes["trained_on"] = trained_on(
+        sets, pseudo_sets=pseudo_sets, rendered=True, earlier=earlier
+    )
     return Lessons(batches=batches, evaluate=judge, notes=notes)
 
 

@@ -20,10 +20,11 @@ from alpr_edge.data.sample import Sample, Split
 from alpr_edge.errors import DataError, ModelError, UsageError
 from alpr_edge.rates import Rate
 from training.checkpoint import BEST, data_hash, load_weights, resumed_step, save_weights
+from training.log import CONFIG
 from training.loop import LoopConfig, seed_everything, train
 from training.networks import build
 from training.options import DEFAULTS, RunOptions
-from training.publish import fit_confidence
+from training.publish import refitted
 from training.reader.data import Plate, PlateStream, ReaderDataConfig, batches, load_plates
 from training.reader.model import Reader
 from training.reader.train import ReaderRecipe, evaluator
@@ -32,6 +33,7 @@ from training.selection import trained_on
 
 SHIPPED = Path(__file__).parent / "weights" / "reader_edge.safetensors"
 TUNED, REPORT = "reader.safetensors", "finetune.json"
+_CALLED = {"start": "weights", "data_hash": "data"}
 DEV_PERCENT = 15
 """Share of the distinct texts that are kept apart where the data has no split dev."""
 
@@ -75,13 +77,16 @@ def is_dev(text: str) -> bool:
 
 
 def divide(samples: list[Sample]) -> list[Sample]:
-    """``samples`` with a split dev: as they are where they have one, else parted by text."""
+    """``samples`` with a split dev: as they are where they have one, else parted by text, a picture
+    that is there several times on one side."""
     if any(sample.split is Split.DEV for sample in samples):
         return samples
-    return [
-        dataclasses.replace(sample, split=Split.DEV)
+    apart = {
+        sample.path for sample in samples
         if sample.split is Split.TRAIN and any(is_dev(p.text) for p in sample.plates if p.text)
-        else sample
+    }
+    return [
+        dataclasses.replace(sample, split=Split.DEV) if sample.path in apart else sample
         for sample in samples
     ]
 
@@ -117,6 +122,21 @@ def load_reader(path: Path) -> Reader:
     return network
 
 
+def refuse_another(run_dir: Path, origin: dict[str, str]) -> None:
+    """For a run that goes on.
+
+    Raises:
+        UsageError: it began with other weights or data than ``origin`` tells.
+    """
+    config = run_dir / CONFIG
+    before = json.loads(config.read_text()) if config.exists() else {}
+    if changed := [name for name, value in origin.items() if before.get(name, value) != value]:
+        raise UsageError(
+            f"{run_dir} began with other {' and '.join(_CALLED[name] for name in changed)}: its "
+            "figures would be of two things; add --fresh, or name another --run"
+        )
+
+
 def finetune(
     data: Path, run_dir: Path, *, start: Path = SHIPPED, minutes: float = 5.0,
     options: RunOptions = DEFAULTS,
@@ -124,26 +144,31 @@ def finetune(
     """Fine-tune the reader of ``start`` on the plates in ``data``; resumes where it stopped.
 
     Writes a run's usual files into ``run_dir``, finetune.json, and where more is read on dev than
-    before reader.safetensors, with the confidence fitted on dev: what ``python -m optimize`` takes.
+    before reader.safetensors, with the confidence fitted on dev if that has enough plates
+    (:func:`training.publish.refitted`): what ``python -m optimize`` takes.
 
     Raises:
-        UsageError: no time. ModelError: ``start`` is no reader. DataError: the
-            data cannot be read or is too little.
+        UsageError: no time, or the run began with other data or weights. ModelError: ``start`` is
+            no reader. DataError: the data cannot be read or is too little.
     """
     if not minutes > 0:
         raise UsageError(f"{minutes} minutes; give more than 0")
     recipe = finetune_recipe(minutes)
     seed_everything(recipe.loop.seed)
     torch.set_num_threads(options.threads)
-    model = load_reader(start)
+    model, began = load_reader(start), load_weights(start)
     items, dev = own_plates(data)
+    origin = {"start": began.sha256, "data_hash": data_hash(data)}
+    if options.resume:
+        refuse_another(run_dir, origin)
+    (run_dir / TUNED).unlink(missing_ok=True)
     before = evaluator(dev)(model)["exact"]
     folder = data if data.is_dir() else data.parent
     seed = recipe.loop.seed + (resumed_step(run_dir) if options.resume else 0)
     stream = PlateStream(items, RenderMaterial.load(folder), recipe.data, seed)
     notes = {
-        "plates": len(items), "dev_plates": len(dev), "start": load_weights(start).sha256,
-        "data_hash": data_hash(data), "data_recipe": dataclasses.asdict(recipe.data),
+        "plates": len(items), "dev_plates": len(dev), **origin,
+        "data_recipe": dataclasses.asdict(recipe.data),
         "trained_on": trained_on(
             {item.dataset for item in items}, rendered=True, earlier=(start,)
         ),
@@ -157,7 +182,7 @@ def finetune(
     if after > before:
         network = load_reader(run_dir / BEST)
         save_weights(run_dir / TUNED, task="reader", config=network.config, state=best.state,
-                     notes=best.notes | fit_confidence(network, dev))
+                     notes=best.notes | refitted(network, dev, began.notes))
     result = Finetuned(
         learned=len(items), before=Rate(round(before * len(dev)), len(dev)),
         after=Rate(round(after * len(dev)), len(dev)),

@@ -17,6 +17,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from training.plots import EVAL, LOG, write_curves
 
+CONFIG = "config.json"
+"""What a run is: its recipe, options, seed, commit and data."""
 WANDB_ID = "wandb.txt"
 """The file with the run's id at Weights & Biases, so that a resumed run goes on there too."""
 
@@ -31,7 +33,7 @@ class RunLog:
         self.run_dir, self.title = run_dir, str(facts["task"])
         for name in (LOG, EVAL):
             keep_rows(run_dir / name, last_step=step)
-        (run_dir / "config.json").write_text(json.dumps(facts, indent=1, default=str))
+        (run_dir / CONFIG).write_text(json.dumps(facts, indent=1, default=str))
         self.tensorboard = SummaryWriter(run_dir)
         self.wandb = begin_wandb(project, run_dir, facts, step) if project else None
         self.sums: dict[str, float] = defaultdict(float)
@@ -91,16 +93,30 @@ def begin_wandb(project: str, run_dir: Path, facts: dict[str, Any], step: int) -
 
 def keep_rows(path: Path, last_step: int) -> None:
     """Drop the rows of a log that lie beyond the step a run goes on from."""
-    if path.exists():
-        header, *rows = path.read_text().splitlines(keepends=True)
+    if not path.exists():
+        return
+    header, *rows = path.read_text().splitlines(keepends=True) or [""]
+    if header:
         path.write_text(header + "".join(r for r in rows if int(r.split(",")[0]) <= last_step))
+    else:  # what a full disk leaves
+        path.unlink()
 
 
 def log_row(path: Path, row: dict[str, float]) -> None:
-    """Append one row to a CSV, with a header where the file is new."""
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        table = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            table.writeheader()
-        table.writerow({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()})
+    """Append one row to a CSV, with a header where the file is new. What the header lacks, since
+    the run goes on with other dev sets, becomes a column that is empty in the rows before."""
+    rows: list[dict[str, Any]] = []
+    names = list(row)
+    if path.exists():
+        with path.open(newline="") as file:
+            table = csv.DictReader(file)
+            names = list(table.fieldnames or ())
+            if not row.keys() <= set(names):
+                rows = list(table)
+    added = [name for name in row if name not in names]
+    with path.open("w" if rows or added or not path.exists() else "a", newline="") as file:
+        written = csv.DictWriter(file, fieldnames=names + added, restval="")
+        if file.tell() == 0:
+            written.writeheader()
+            written.writerows(rows)
+        written.writerow({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import json
@@ -28,9 +29,10 @@ from training.checkpoint import (
     save_state,
     save_weights,
 )
-from training.log import RunLog
+from training.log import CONFIG, RunLog
 from training.options import DEFAULTS, RunOptions, has_bfloat16
 from training.plateau import Plateau, PlateauRate
+from training.plots import EVAL, LOG
 from training.schedule import Schedule, rate_factor
 
 Batch = dict[str, Any]
@@ -220,16 +222,22 @@ def train(
 
     Writes into ``run_dir``: config.json, log.csv, eval.csv, curves.png, TensorBoard events,
     ``state.pt`` (to resume), ``last.safetensors`` and ``best.safetensors`` (EMA weights). Returns
-    the last evaluation; of a run that had ended before, its average's, anew.
+    the last evaluation; of a run that had ended before, its average's, anew. Interrupted it saves
+    how far it is. Without ``options.resume`` what an earlier run left is removed first.
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     run = Run(model, config, torch.device(options.device))
-    if options.resume and (run_dir / STATE).exists():
+    if not options.resume:
+        for name in (STATE, BEST, LAST, LOG, EVAL):
+            (run_dir / name).unlink(missing_ok=True)
+    elif (run_dir / STATE).exists():
         run.load(run_dir / STATE)
     notes = {"commit": commit(), **(notes or {})}
+    if run.step and data_changed(run_dir, notes):
+        run.best = -math.inf  # of other plates
     facts = {
         "task": task, "model": dataclasses.asdict(model.config),  # type: ignore[call-overload]
         "loop": dataclasses.asdict(config), "options": dataclasses.asdict(options), **notes,
@@ -238,6 +246,7 @@ def train(
     with (
         RunLog(run_dir, facts, step=run.step, project=options.wandb) as log,
         progress_bar(task) as progress,
+        kept_when_interrupted(run, run_dir / STATE),
     ):
         bar = progress.add_task("", total=1.0, completed=run.done())
         checkpointed = evaluated = ticked = time.monotonic()
@@ -262,6 +271,23 @@ def train(
                 run.save(run_dir / STATE)
                 checkpointed = time.monotonic()
     return figures or evaluate(run.average)
+
+
+@contextlib.contextmanager
+def kept_when_interrupted(run: Run, path: Path) -> Iterator[None]:
+    """Save how far a run is, should it be interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        run.save(path)
+        raise
+
+
+def data_changed(run_dir: Path, notes: dict[str, Any]) -> bool:
+    """Whether a run that goes on began with other data than ``notes`` tells."""
+    config = run_dir / CONFIG
+    before = json.loads(config.read_text()) if config.exists() else {}
+    return before.get("data_hash", notes.get("data_hash")) != notes.get("data_hash")
 
 
 def progress_bar(task: str) -> Progress:

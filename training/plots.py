@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,12 +22,16 @@ Columns = dict[str, list[float]]
 
 
 def read_columns(path: Path) -> Columns:
-    """The columns of a log, by name; none where there is no such file yet."""
+    """The columns of a log, by name, NaN where a row has none; no column where there is no such
+    file yet."""
     if not path.exists():
         return {}
     with path.open(newline="") as file:
-        header, *rows = csv.reader(file)
-    return {name: [float(row[i]) for row in rows] for i, name in enumerate(header)}
+        table = csv.DictReader(file)
+        rows = list(table)
+    return {
+        name: [float(row[name] or math.nan) for row in rows] for name in table.fieldnames or ()
+    }
 
 
 def draw_curves(log: Columns, evaluations: Columns, title: str) -> Figure:

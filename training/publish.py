@@ -7,6 +7,7 @@ score threshold; both travel with the weights into every exported model's manife
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from training.detector.evaluate import frames_of, results
 from training.detector.model import Detector
 from training.missed import read_missed
 from training.networks import build
+from training.plots import EVAL, LOG
 from training.reader.answers import outputs_of, reread
 from training.reader.data import Plate, evaluation_plates, plain
 from training.reader.model import slots_loss
@@ -34,8 +36,12 @@ from training.selection import trained_on
 TEMPERATURES = np.round(np.geomspace(0.5, 4.0, 43), 3)
 LOST = 0.01
 """Share of the right reads that may fall below the confidence threshold."""
-
-
+FEWEST = 100
+"""Dev plates that confidence is fitted on, at least: fewer may all be read right, and then no
+confidence seems too high."""
+MOST_CONFIDENT = 0.9
+"""Highest threshold: what a reader is so sure of is shown, whatever few plates say."""
+FITTED = ("temperature", "confidence_threshold")
 
 def publish(
     run_dir: Path, target: Path, data: Path, detector: Path | None = None,
@@ -70,8 +76,9 @@ def publish(
             target, task=weights.task, config=config, state=weights.state,
             notes=weights.notes | facts,
         )
-        for name in ("log.csv", "eval.csv"):
-            shutil.copy(run_dir / name, target.with_name(f"{target.stem}.{name}"))
+        for name in (LOG, EVAL):
+            if (run_dir / name).exists():  # of the shortest runs there is no log
+                shutil.copy(run_dir / name, target.with_name(f"{target.stem}.{name}"))
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error}") from error
     return facts
@@ -90,7 +97,7 @@ def training_sets(task: str, data: Path) -> list[str]:
 def fit_confidence(model: nn.Module, items: list[Plate]) -> dict[str, float]:
     """What makes the reader's confidence mean something, from dev plates: the temperature with the
     least negative log-likelihood, and the confidence that all but :data:`LOST` of the right
-    reads reach, the uncertain ones read again."""
+    reads reach, the uncertain ones read again; :data:`MOST_CONFIDENT` at most."""
     outputs = outputs_of(model, np.stack([plain(item) for item in items]))
     texts = torch.from_numpy(np.stack([encode(item.text) for item in items]))
     slots = torch.from_numpy(outputs[0])
@@ -98,8 +105,15 @@ def fit_confidence(model: nn.Module, items: list[Plate]) -> dict[str, float]:
     temperature = float(TEMPERATURES[int(np.argmin(losses))])
     readings = reread(model, items, outputs, temperature)
     right = [r.confidence for r, item in zip(readings, items, strict=True) if r.text == item.text]
-    threshold = round(float(np.quantile(right, LOST)), 3) if right else 0.0
-    return {"temperature": temperature, "confidence_threshold": threshold}
+    threshold = float(np.quantile(right, LOST)) if right else 0.0
+    return dict(zip(FITTED, (temperature, min(round(threshold, 3), MOST_CONFIDENT)), strict=True))
+
+
+def refitted(model: nn.Module, items: list[Plate], earlier: Mapping[str, Any]) -> dict[str, float]:
+    """:func:`fit_confidence`; where there are fewer than :data:`FEWEST` plates what the notes
+    ``earlier`` of the weights before have, if they have it."""
+    kept = {name: float(earlier[name]) for name in FITTED if name in earlier}
+    return kept if len(items) < FEWEST and kept else fit_confidence(model, items)
 
 
 def choose_threshold(model: nn.Module, data: Path) -> float:

@@ -34,10 +34,9 @@ _SUBSET_SPLITS = {"ccpd_base": Split.TRAIN, "ccpd_weather": Split.DEV}
 
 
 def subsets(root: Path) -> list[Path]:
-    """The CCPD subset folders at ``root``, or ``root`` itself where it is one."""
-    if root.name.startswith("ccpd_"):
-        return [root]
-    return sorted(p for p in root.glob("ccpd_*") if p.is_dir())
+    """The CCPD subset folders at ``root``; where there is none, ``root`` itself if it is one."""
+    found = sorted(p for p in root.glob("ccpd_*") if p.is_dir())
+    return found or ([root] if root.name.startswith("ccpd_") else [])
 
 
 def read_ccpd(root: Path, report: Report = stop) -> Iterator[Sample]:

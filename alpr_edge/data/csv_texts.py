@@ -76,7 +76,10 @@ def _columns(file: Path) -> list[str]:
 def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
     """Every row, with the number of the line that it ends in."""
     if missing := [name for name in COLUMNS if name not in _columns(file)]:
-        raise DataError(f"{file}: no column {', '.join(missing)}; needed: {','.join(COLUMNS)}")
+        raise DataError(
+            f"{file}: no column {', '.join(missing)}; needed: {','.join(COLUMNS)}, with commas "
+            f"between them. It begins: {','.join(_columns(file))[:100]!r}"
+        )
     with _lines(file) as lines:
         rows = csv.DictReader(lines)
         return [(rows.line_num, {k: v or "" for k, v in row.items() if k}) for row in rows]

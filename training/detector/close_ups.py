@@ -27,6 +27,7 @@ from alpr_edge.metrics import FrameResult
 from alpr_edge.types import Detection
 from training.detector.evaluate import OVERLAP, figures, frames_of
 from training.detector.scenes import read_frame
+from training.options import device_of
 
 HEIGHT, WIDTH = 128, 192
 """Of a close-up."""
@@ -87,9 +88,13 @@ def dev_candidates(
 def results(model: nn.Module, candidates: Sequence[Candidates]) -> list[FrameResult]:
     """Every frame's plates after the closer look of a model in evaluation mode, none left out."""
     seen = np.concatenate([one.close_ups for one in candidates if len(one.close_ups)])
+    device = device_of(model)
     with torch.inference_mode():
         parts = [
-            [output.numpy() for output in model(torch.from_numpy(seen[i : i + _BATCH]))[:3]]
+            [
+                output.cpu().numpy()
+                for output in model(torch.from_numpy(seen[i : i + _BATCH]).to(device))[:3]
+            ]
             for i in range(0, len(seen), _BATCH)
         ]
     rows = iter(zip(*(np.concatenate(part) for part in zip(*parts, strict=True)), strict=True))

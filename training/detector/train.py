@@ -10,7 +10,7 @@ import torch
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import UsageError
-from training.checkpoint import data_hash, load_weights, resumed_step
+from training.checkpoint import begin_with, data_hash, resumed_step
 from training.detector.data import DataConfig, FrameDataset
 from training.detector.evaluate import evaluate, frames_of
 from training.detector.mobilenetv4 import imagenet_weights
@@ -50,7 +50,7 @@ def build_detector(variant: str, start: Path | None, imagenet: Path | None) -> D
         raise UsageError(f"variant {variant!r}: the detector has {', '.join(VARIANTS)}")
     model = VARIANTS[variant]().to(memory_format=torch.channels_last)
     if start:
-        model.load_state_dict(load_weights(start).state)
+        begin_with(model, start)
     elif imagenet:
         model.backbone.load_state_dict(imagenet_weights(imagenet))
     return model

@@ -190,7 +190,12 @@ def stored_plates(
             elif not fits(plate.text):
                 dropped[f"{sample.dataset}: text outside the alphabet or too long"] += 1
                 continue
-            found.append(stored_plate(sample, plate))
+            stored = stored_plate(sample, plate)
+            left, top, right, bottom = stored.part
+            if left < min(right, sample.width) and top < min(bottom, sample.height):
+                found.append(stored)
+            else:
+                dropped[f"{sample.dataset}: outside its picture"] += 1
     return found, dropped
 
 
@@ -219,7 +224,7 @@ def surroundings(boxes: Floats) -> tuple[int, int, int, int]:
     x2, y2 = boxes[:, 2:].max(axis=0)
     dx, dy = (x2 - x1) * MARGIN, (y2 - y1) * MARGIN
     low = np.floor(np.maximum([x1 - dx, y1 - dy], 0)).astype(int).tolist()
-    high = np.ceil([x2 + dx, y2 + dy]).astype(int).tolist()
+    high = np.ceil(np.maximum([x2 + dx, y2 + dy], 0)).astype(int).tolist()
     return low[0], low[1], high[0], high[1]
 
 
@@ -384,7 +389,11 @@ def evaluation_plates(
     samples = [sample for sample in samples if sample.split is split]
     items, _ = load_plates([*([s for s in samples if s.crop] or samples), *listed], split)
     if not items:
-        raise DataError(f"{data} has no plate with a text in split {split}; needed to evaluate")
+        raise DataError(
+            f"{data} has no plate with a text in split {split}; needed to evaluate. Beside a test "
+            "part one called val is dev, alone it is only reported: call it dev; a list without "
+            "splits is parted by the command finetune"
+        )
     return items
 
 

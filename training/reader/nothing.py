@@ -3,7 +3,7 @@ of such a thing that there is nothing to read, and does not make up a text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +27,12 @@ _SIDES = np.log([60.0, 320.0])
 
 
 def without_text(
-    data: Path, places: Path, missed: Path | None, seed: int, memory: int = MEMORY
+    data: Path, places: Path, missed: Path | None, seed: int, memory: int = MEMORY, *,
+    leave_out: Collection[str] = (),
 ) -> list[Plate]:
     """The ``places`` in the train frames, but those that ``missed`` says are plates (lists of
-    :mod:`training.missed`), and parts of drawn streets, whose windows stand like two rows of text.
+    :mod:`training.missed`), and parts of drawn streets, whose windows stand like two rows of text;
+    nothing of the sets ``leave_out``.
 
     Raises:
         DataError: a list cannot be read, or is of other data.
@@ -39,6 +41,8 @@ def without_text(
     stored = []
     seen = read_missed(data, places)
     for sample in read(data):
+        if sample.dataset in leave_out:
+            continue
         if sample.split is Split.TRAIN and sample.path in seen:
             known = np.array(plates.get(sample.path, ()), np.float64).reshape(-1, 4)
             stored += [_stored(sample.path, box) for box in _apart(seen[sample.path], known)]

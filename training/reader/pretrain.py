@@ -28,7 +28,7 @@ from alpr_edge.data.sample import Split
 from alpr_edge.errors import DataError, ModelError, UsageError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.types import Image
-from training.checkpoint import data_hash, load_weights, resumed_step
+from training.checkpoint import begin_with, data_hash, load_weights, resumed_step
 from training.loop import Evaluate, LoopConfig, seed_everything, train
 from training.options import DEFAULTS, MEMORY, RunOptions, device_of
 from training.reader.data import (
@@ -301,7 +301,7 @@ def run(
     torch.set_num_threads(options.threads)
     model = MaskedAutoencoder(AutoencoderConfig(reader=VARIANTS[variant]().config))
     if start is not None:
-        model.load_state_dict(load_weights(start).state)
+        begin_with(model, start)
     items = load_all_plates(
         data, Split.TRAIN, recipe.narrowest, recipe.leave_out, recipe.data.memory
     )

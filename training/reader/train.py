@@ -12,7 +12,7 @@ from torch import nn
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import UsageError
-from training.checkpoint import data_hash, load_weights, resumed_step
+from training.checkpoint import begin_with, data_hash, load_weights, resumed_step
 from training.loop import Evaluate, LoopConfig, seed_everything, train
 from training.options import DEFAULTS, RunOptions
 from training.plots import write_worst
@@ -136,7 +136,7 @@ def build_reader(variant: str, recipe: ReaderRecipe, start: Path | None) -> Read
         network = dataclasses.replace(network, dropout=recipe.dropout)
     model = Reader(network)
     if start is not None:
-        model.load_state_dict(load_weights(start).state)
+        begin_with(model, start)
     if recipe.encoder is not None:
         load_encoder(model, recipe.encoder)
     if recipe.freeze_encoder:
@@ -165,7 +165,8 @@ def run(
     asked = recipe.selection
     if asked.places is not None:
         items += without_text(
-            data, asked.places, asked.missed, recipe.loop.seed, recipe.data.memory
+            data, asked.places, asked.missed, recipe.loop.seed, recipe.data.memory,
+            leave_out=asked.leave_out,
         )
     dev = evaluation_plates(
         data, Split.DEV, asked.corrections, asked.frame_texts

@@ -17,6 +17,7 @@ from benchmarks import (
     events,
     memory,
     model,
+    record,
     report,
     sizes,
     stages,
@@ -40,10 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module.add_arguments(commands.add_parser(name, help=summary, description=summary))
     options = parser.parse_args(arguments)
     try:
+        record.check(getattr(options, "out", None))
         return int(_COMMANDS[options.command].main(options, arguments))
     except AlprEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)
+    except BrokenPipeError:
+        sys.stdout = None  # what is left goes nowhere
+        return int(ExitCode.OUTPUT)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ from alpr_edge.data.corrections import read_corrections
 from alpr_edge.data.unannotated import read_unannotated
 from alpr_edge.detector import PlateDetector, WholePicture
 from alpr_edge.engine import Engine
-from alpr_edge.errors import DataError, ExitCode, OutputError, UsageError
+from alpr_edge.errors import DataError, ExitCode, UsageError
 from alpr_edge.images import load_image
 from alpr_edge.manifest import Manifest, digest
 from alpr_edge.picks import MODELS
@@ -40,7 +41,7 @@ from benchmarks.accuracy_tables import show
 from benchmarks.conditions import Conditions
 from benchmarks.corrupt import NAMES, Corruption
 from benchmarks.figures import Figure, number, paired
-from benchmarks.models import folder_name
+from benchmarks.models import folder_name, unlike
 from benchmarks.scores import Answers, crop_groups, figures, texts_of
 
 SCHEMA = 1
@@ -137,6 +138,10 @@ def run(
         close_ups,
     )
     if corruption:
+        listed = {
+            sample.path: corruption.boxes(sample, listed[sample.path])
+            for sample in frames if sample.path in listed
+        }
         frames = [corruption.truth(sample) for sample in frames]
     measured = [figures(frames, crops, given, listed, right) for given in answers]
     return {
@@ -226,8 +231,6 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         raise UsageError(f"--models got {len(options.models)}; allowed: one or two different ones")
     if options.limit is not None and options.limit < 1:
         raise UsageError(f"--limit is {options.limit}; allowed: 1 or more")
-    if options.out and not options.out.resolve().parent.is_dir():
-        raise OutputError(f"--out {options.out}: its folder does not exist; make it first")
     corruption = Corruption.parse(options.corrupt) if options.corrupt else None
     if options.plots:
         plots.check()
@@ -237,6 +240,8 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     before = Conditions.now()
     named = isa.asked_and_proven(options.isa)
     models = {folder_name(folder): ALPR(models=folder, min_confidence=0.0) for folder in folders}
+    if (warning := unlike(models)) is not None:
+        print(f"warning: {warning}", file=sys.stderr)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("measuring")
         content = run(

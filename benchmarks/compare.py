@@ -40,11 +40,13 @@ MOOD = 0.06
 """Where the paces of two reports differ by more, the machine was not the same twice."""
 
 Verdict = Literal["slower", "faster", "same"]
+Model = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Compared:
-    """One case of one model: ``ratio`` of the second report's times to the first's."""
+    """One case of one model, or of two that are named ``first → second``: ``ratio`` of the second
+    report's times to the first's."""
 
     model: str
     case: str
@@ -63,22 +65,39 @@ class Compared:
 def compare(
     first: Mapping[str, Any], second: Mapping[str, Any], *, anyway: bool = False
 ) -> list[Compared]:
-    """All cases that both reports have, model by model in their order.
+    """All cases that both reports have, model by model in their order: of the same folder, or of
+    the only model of each.
 
     Raises:
-        UsageError: the reports are no two of ``stages``, or of different machines or settings and
-            not ``anyway``. DataError: they have no case in common, or too few runs.
+        UsageError: the reports are no two of ``stages``, or of different machines, settings or
+            models and not ``anyway``. DataError: they have no case in common, or too few runs.
     """
     _check_comparable(first, second, anyway)
     paces = _paces(first, second)
-    found = []
-    for one, two in zip(first["models"], second["models"], strict=False):
-        for case in one["cases"].keys() & two["cases"].keys():
-            found.append(_compared(one, two, case, paces))
+    found = [
+        _compared(one, two, case, paces)
+        for one, two in _pairs(first["models"], second["models"], anyway)
+        for case in one["cases"] if case in two["cases"]
+    ]
     if not found:
         raise DataError("the reports have no case in common; measure the same --frames, --plates")
-    order = [(m["folder"], case) for m in first["models"] for case in m["cases"]]
-    return sorted(found, key=lambda one: order.index((one.model, one.case)))
+    return found
+
+
+def _pairs(
+    first: Sequence[Model], second: Sequence[Model], anyway: bool
+) -> list[tuple[Model, Model]]:
+    """Which model of one report is compared with which of the other."""
+    names = [[model["folder"] for model in models] for models in (first, second)]
+    if len(first) == len(second) == 1:
+        return [(first[0], second[0])]
+    if sorted(names[0]) != sorted(names[1]) and not anyway:
+        raise UsageError(
+            f"the reports are of {', '.join(names[0])} and of {', '.join(names[1])}: measure the "
+            "same --models, or add --anyway to compare those that both have"
+        )
+    others = {model["folder"]: model for model in second}
+    return [(one, others[one["folder"]]) for one in first if one["folder"] in others]
 
 
 def mood(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
@@ -121,6 +140,9 @@ Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 def _paces(first: Mapping[str, Any], second: Mapping[str, Any]) -> Pair:
     """What each run's times are divided by, 1 on average over both reports."""
+    if any("pace_ms" not in report for report in (first, second)):
+        raise DataError("a report is too old to have the machine's pace beside its times; measure "
+                        "it anew")
     one, two = (np.asarray(report["pace_ms"], float) for report in (first, second))
     usual = float(np.median(np.concatenate([one, two])))
     return one / usual, two / usual
@@ -136,8 +158,9 @@ def _compared(
         ratio = paired_ratio(*paced)
     except ValueError as error:
         raise DataError(f"{case}: {error}; measure with more --runs") from error
+    names = dict.fromkeys((one["folder"], two["folder"]))
     return Compared(
-        model=one["folder"], case=case, ratio=ratio,
+        model=" → ".join(names), case=case, ratio=ratio,
         first_ms=float(np.median(samples[0])), second_ms=float(np.median(samples[1])),
     )
 
@@ -182,9 +205,8 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if abs(changed := mood(*reports) - 1) > MOOD and not options.json:
         print(f"the machine's own pace changed by {changed:+.0%}: what is left of it in the times "
               "may be some per cent; measure again when it is as it was")
-    if options.json:
-        print(json.dumps([dataclasses.asdict(o) | {"verdict": o.verdict} for o in found], indent=1))
-    else:
-        print(table(found))
+    told = json.dumps([dataclasses.asdict(o) | {"verdict": o.verdict} for o in found], indent=1)
+    print(told if options.json else table(found))
+    record.write(told, options.out)
     slower = any(one.verdict == "slower" for one in found)
     return ExitCode.FAILED if slower else ExitCode.OK

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -169,6 +169,13 @@ class Corruption:
         else:
             plates = tuple(_moved(plate, matrix) for plate in sample.plates)
         return dataclasses.replace(sample, width=width, height=height, plates=plates)
+
+    def boxes(self, sample: Sample, boxes: Sequence[Box]) -> list[Box]:
+        """Boxes in a frame where the corrupted picture has them."""
+        if self.name in _OPTICAL:
+            return list(boxes)
+        matrix, _ = self._motion(sample)
+        return [_box(box, box_quad(box), matrix) for box in boxes]
 
     def _motion(self, sample: Sample) -> tuple[Matrix, tuple[int, int]]:
         """How the plane of the picture moves, and (width, height) of the canvas."""

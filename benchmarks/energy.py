@@ -120,8 +120,8 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         alpr = ALPR(models=options.models, threads=options.threads)
         files = picture_files(options.data)
         content |= per_frame(meter, lambda n: alpr.predict(files[n % len(files)]), options.seconds)
-    record.save(record.record("energy", arguments, named, before, content), options.out)
     print(text(content))
+    record.save(record.record("energy", arguments, named, before, content), options.out)
     return ExitCode.OK
 
 

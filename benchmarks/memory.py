@@ -125,8 +125,8 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     memory = judged(*_run(options, arguments))
     content: dict[str, Any] = {"folder": folder_name(options.models), "threads": options.threads,
                                **dataclasses.asdict(memory), "met": memory.met}
-    record.save(record.record("memory", arguments, named, before, content), options.out)
     print(text(memory))
+    record.save(record.record("memory", arguments, named, before, content), options.out)
     return ExitCode.OK if memory.met else ExitCode.FAILED
 
 

@@ -231,8 +231,8 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     }
     words = [_public(word, commands) for word in arguments]
     found = record.record("peers", words, named, before, content)
-    record.save(found, options.out)
     print(peers_tables.markdown(found))
+    record.save(found, options.out)
     return ExitCode.FAILED if any(one.failure for one in taken) else ExitCode.OK
 
 

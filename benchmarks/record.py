@@ -66,6 +66,16 @@ def commit() -> str:
     return done.stdout.strip()
 
 
+def check(path: Path | None) -> None:
+    """Before what takes long: whether ``path``, if any, can be written.
+
+    Raises:
+        OutputError: its folder does not exist.
+    """
+    if path is not None and not path.resolve().parent.is_dir():
+        raise OutputError(f"{path}: its folder does not exist; make it first")
+
+
 def save(report: Mapping[str, Any], path: Path | None) -> None:
     """Write a report as JSON; nothing without a path.
 

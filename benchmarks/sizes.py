@@ -138,7 +138,8 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         f"{machine.facts()['cpu']}, isa {named['onednn']}, {options.threads} threads; "
         f"recall at IoU > {metrics.IOU_FOUND:g} on {options.split} at "
         f"{metrics.FALSE_PER_PICTURE:g} false detections per picture, plate width in a "
-        f"{metrics.FRAME_WIDTH}-pixel frame; FP32."
+        f"{metrics.FRAME_WIDTH}-pixel frame; "
+        f"{', '.join(dict.fromkeys(one.engine.manifest.precision for one in detectors))}."
     )
     print(markdown(rows, facts))
     content = {"threads": options.threads, "split": options.split, "facts": facts, "rows": rows}

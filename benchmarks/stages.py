@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from alpr_edge import budget
-from alpr_edge.errors import ExitCode, OutputError, UsageError
+from alpr_edge.errors import ExitCode, UsageError
 from alpr_edge.picks import MODELS
 from alpr_edge.stages import Stage
 from benchmarks import harness, isa, pace, record
@@ -128,9 +128,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if options.launches > options.runs:
         raise UsageError(f"--launches {options.launches} with --runs {options.runs}; each process "
                          "needs a run: at most as many launches as runs")
-    for file in (options.out, options.markdown):
-        if file and not file.resolve().parent.is_dir():
-            raise OutputError(f"{file}: its folder does not exist; make it first")
+    record.check(options.markdown)
     code = isa.respawn(options.isa, arguments)
     if code is not None:
         return code

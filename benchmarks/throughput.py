@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from alpr_edge import geometry
+from alpr_edge import closer, geometry
 from alpr_edge.errors import ExitCode, OutputError, UsageError
 from alpr_edge.images import load_image
 from alpr_edge.manifest import MODEL_XML, Task
@@ -83,12 +83,15 @@ def camera_grid(
     models: Path, frames: Sequence[Image], streams: Sequence[int], threads: Sequence[int],
     seconds: float,
 ) -> Grid:
-    """The rows of the whole pipeline, one camera a stream."""
+    """The rows of the whole pipeline, one camera a stream, on the same compiled networks, as
+    ``alpr-edge watch`` runs them (:mod:`alpr_edge.watch.desk`)."""
     grid: Grid = []
     for each in threads:
-        pipelines = [ALPR(models=models, threads=each) for _ in range(max(streams))]
         for count in streams:
-            load = cameras(pipelines[:count], frames, seconds)
+            alpr = ALPR(models=models, threads=each, streams=count, min_confidence=0.0,
+                        reread=False, turned=False)
+            pipelines = [alpr, *(alpr.twin() for _ in range(count - 1))]
+            load = cameras(pipelines, frames, seconds)
             grid.append(
                 {"streams": count, "threads": each, "requests": count, **load.to_json()}
             )
@@ -138,9 +141,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     frames = [load_image(file) for file in picture_files(options.data)]
     chooser = Chooser(models=options.models)
     setting = (frames, options.streams, options.threads, options.seconds)
+    folders = {task: chooser.setting(task).folder for task in get_args(Task)}
+    if (near := folders["detector"] / closer.FOLDER).is_dir():
+        folders[closer.FOLDER] = near
     networks = {
-        task: network_grid(chooser.setting(task).folder / MODEL_XML, *setting)
-        for task in get_args(Task)
+        name: network_grid(folder / MODEL_XML, *setting) for name, folder in folders.items()
     }
     grid = camera_grid(options.models, *setting)
     return {

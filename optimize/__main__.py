@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -75,7 +76,11 @@ def _compare(given: argparse.Namespace) -> None:
     agreement = compare_decoded(
         given.parent, given.child, given.data, instruction_set=given.isa_name, limit=given.limit
     )
-    print(json.dumps(dataclasses.asdict(agreement)))
+    figures = dataclasses.asdict(agreement)
+    print(json.dumps({
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in figures.items()
+    }))
 
 
 def _table(given: argparse.Namespace) -> None:

@@ -17,10 +17,12 @@ from openvino import opset13 as ops
 
 from alpr_edge import manifest as manifests
 from alpr_edge.engine import Engine
+from alpr_edge.errors import ModelError
 from alpr_edge.manifest import MODEL_XML, Manifest
 from optimize.compare import check_agreement, check_raw, compare_at, raw_differences
 from optimize.count import is_parameter
 from optimize.export import run_onnx
+from optimize.networks import Kind, kind_of
 from optimize.pictures import Pictures, calibration_pictures, network_inputs
 from optimize.steps import (
     MODEL_ONNX,
@@ -50,13 +52,17 @@ def convert(
         StepFailedError: OpenVINO and ONNX Runtime answer differently.
     """
     parent = manifests.load(source)
+    if kind_of(parent) != Kind.ONNX:
+        raise ModelError(f"{source} is no ONNX model; give the folder that export made, OUT/onnx/"
+                         f"{parent.task}")
+    tools = manifests.tool_versions("openvino", "onnxruntime")
 
     def make(folder: Path) -> Manifest:
         model = openvino.convert_model(source / MODEL_ONNX)
         save_ir(model, folder)
         made = manifests.derive(
             parent, step="convert", files=manifests.hash_files(folder),
-            tools=manifests.tool_versions("openvino", "onnxruntime"),
+            tools=tools,
         )
         manifests.save(made, folder)  # the engine needs it
         engine = Engine(folder)
@@ -69,7 +75,7 @@ def convert(
         return dataclasses.replace(made, parity=parity)
 
     inputs = {"parent": fingerprint(parent), "pictures": pictures.digest(),
-              "tolerances": tolerances, "openvino": openvino.__version__}
+              "tolerances": tolerances, "tools": tools}
     return run_step("convert", parent.task, out, out / "fp32" / parent.task, inputs, make)
 
 

@@ -15,17 +15,18 @@ from typing import Any
 
 import numpy as np
 
+from alpr_edge import isa, metrics
 from alpr_edge import manifest as manifests
-from alpr_edge import metrics
-from alpr_edge.cpu import load_average
+from alpr_edge.cpu import cpu_name, load_average
 from alpr_edge.data import Sample, Split, spread
 from alpr_edge.detector import PlateDetector
 from alpr_edge.images import load_image
+from alpr_edge.manifest import Manifest
 from alpr_edge.metrics import FrameResult
 from alpr_edge.reader import PlateReader
 from optimize import networks
 from optimize.capped import run_capped
-from optimize.networks import open_network
+from optimize.networks import Kind, kind_of, open_network
 from optimize.pictures import digest, judging_pictures, network_inputs
 from optimize.steps import TARGET, fingerprint, remembered
 
@@ -139,11 +140,19 @@ def evaluate_at(folder: Path, out: Path, judging: Judging) -> Accuracy:
     inputs = {
         "model": fingerprint(manifest), "pictures": judging.digest(manifest.task),
         "target": target, "code": code_hash(), "openvino": manifests.tool_versions("openvino"),
+        "cpu": _cpu_that_matters(manifest, target),
     }
     found = remembered(note, inputs, lambda: run_capped(
         "evaluate", target, folder=folder, data=judging.data, split=split, limit=judging.limit
     ))
     return Accuracy(**found)
+
+
+def _cpu_that_matters(manifest: Manifest, target: str) -> str:
+    """The CPU's name where an accuracy depends on it: natively, and in ONNX Runtime, which cannot
+    be capped."""
+    capped = target != isa.NATIVE and kind_of(manifest) == Kind.OPENVINO
+    return "any" if capped else cpu_name()
 
 
 def code_hash() -> str:

@@ -68,6 +68,7 @@ def export(
     """
     weights = deployable(checkpoint)
     trained = descended(trained_manifest(weights, checkpoint, size), weights)
+    tools = manifests.tool_versions("torch", "onnx", "onnxscript", "onnxruntime")
 
     def make(folder: Path) -> Manifest:
         network = build(weights)
@@ -80,11 +81,11 @@ def export(
         return manifests.derive(
             trained, step="export", files=manifests.hash_files(folder, (MODEL_ONNX,)),
             parity=differences | {"pictures": float(len(inputs))},
-            tools=manifests.tool_versions("torch", "onnx", "onnxscript", "onnxruntime"),
+            tools=tools,
         )
 
     inputs = {"weights": weights.sha256, "trained": _facts(trained), "pictures": pictures.digest(),
-              "tolerances": tolerances}
+              "tolerances": tolerances, "tools": tools}
     return run_step("export", trained.task, out, out / "onnx" / trained.task, inputs, make)
 
 

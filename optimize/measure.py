@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,21 @@ def find_variants(out: Path, task: str) -> list[Path]:
     """All variants of one task under ``out``: the root's checkpoint and ONNX, then the IRs by name,
     but for picks and half-made ones."""
     above = [out / name / task for name in (TORCH, ONNX)]
-    irs = [path.parent for path in sorted(out.rglob(f"{task}/{MODEL_XML}"))]
+    irs = [
+        path.parent for path in sorted(out.rglob(f"{task}/{MODEL_XML}"))
+        if not _is_of_another(path.parent, out)
+    ]
     return [
         *(folder for folder in above if (folder / manifests.FILENAME).is_file()),
         *(folder for folder in irs if variant_name(folder, out).split("/")[-1] != PICK),
     ]
+
+
+def _is_of_another(folder: Path, out: Path) -> bool:
+    """Whether a model below ``out`` lies in a folder that was an OUT itself: with other pictures,
+    as a closer look's."""
+    between = folder.relative_to(out).parents
+    return any((out / part / REPORT).is_file() for part in between if part != Path())
 
 
 def variant_name(folder: Path, out: Path) -> str:
@@ -74,7 +84,8 @@ def measure(
 ) -> Measured:
     """Measure variants of one task, the root first; write ``out/report.json`` and the figures into
     each variant's manifest, or, where another ``report`` is named, that file alone. With
-    ``latency_only``, and of what was never trained, no accuracy is measured.
+    ``latency_only``, and of what was never trained, no accuracy is measured; what the report has of
+    the same models stays.
 
     Raises:
         UsageError: folders of several tasks or of one name, a root that is no trained IR, a report
@@ -87,10 +98,11 @@ def measure(
     path = report or out / REPORT
     told = load_report(path, judging.split)
     onednn = verified(judging.target)
-    accuracies = [
-        None if latency_only or _first_step(made[name][1]) == UNTRAINED
-        else _accuracy(name, made, out, judging) for name in made
-    ]
+    accuracies = (
+        _told_before(made, told, judging) if latency_only else
+        [None if _first_step(manifest) == UNTRAINED else _accuracy(name, made, out, judging)
+         for name, (_, manifest) in made.items()]
+    )
     _tell(f"latency of {len(made)} {task} variants at {judging.target}")
     times = _latencies(made, out, judging, threads, runs)
     latencies = [Latency(**latency) for latency in times.pop("latencies")]
@@ -124,6 +136,18 @@ def _accuracy(name: str, made: Made, out: Path, judging: Judging) -> Accuracy:
     number = list(made).index(name) + 1
     _tell(f"accuracy of {name} {manifest.task} at {judging.target} ({number}/{len(made)})")
     return evaluate_at(folder, out, judging)
+
+
+def _told_before(made: Made, told: Mapping[str, Any], judging: Judging) -> list[Accuracy | None]:
+    """The accuracies that the report has of the same models, on the same pictures."""
+    known = {
+        variant["model"]: variant["accuracy"]
+        for entry in told["measured"] if entry["target"] == judging.target
+        for variant in entry["variants"] if variant["accuracy"] is not None
+        and entry["pictures"] == judging.digest(entry["task"])
+    }
+    models = [fingerprint(manifest) for _, manifest in made.values()]
+    return [Accuracy(**known[model]) if model in known else None for model in models]
 
 
 def _first_step(manifest: Manifest) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from alpr_edge import isa
 from optimize.steps import TARGET, Tolerances
-from training.arguments import add_missed, add_texts
+from training.arguments import add_missed, add_texts, natural
 
 THREADS, RUNS = 2, 200
 FRAME, PLATES = (1080, 1920), 4
@@ -113,7 +113,9 @@ def add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument("--train-threads", type=_positive, default=2, help="(%(default)s)")
     add_texts(command)
     add_missed(command)
-    command.add_argument("--workers", type=int, default=1, help="loader processes (%(default)s)")
+    command.add_argument(
+        "--workers", type=natural, default=1, help="loader processes (%(default)s)"
+    )
 
 
 def add_ratio(command: argparse.ArgumentParser) -> None:

@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from alpr_edge import manifest as manifests
 from alpr_edge.count import in_8_bits
 from alpr_edge.detector import PlateDetector
+from alpr_edge.errors import ModelError
 from alpr_edge.manifest import MODEL_XML, Manifest
 from optimize import convolutions
 from optimize.compare import check_agreement, check_executed, compare_at
+from optimize.networks import Kind, kind_of
 from optimize.pictures import calibration_pictures, detected_plates, network_inputs
 from optimize.steps import (
     TARGET,
@@ -110,6 +112,9 @@ def quantize(
             nothing runs in 8 bits.
     """
     parent = manifests.load(source)
+    if kind_of(parent) != Kind.OPENVINO:
+        raise ModelError(f"{source} is no OpenVINO IR; give the folder that convert made, OUT/fp32/"
+                         f"{parent.task}")
 
     def make(folder: Path) -> Manifest:
         items = list(calibration_inputs(parent, data, config))

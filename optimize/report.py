@@ -78,7 +78,8 @@ class Drop:
     def worst(self) -> float:
         """The larger loss: what is compared with the greatest drop that is allowed. A detector that
         sees plates everywhere gains hits, but loses precision."""
-        return max(self.hits, self.average_precision or -math.inf)
+        lost = self.average_precision
+        return self.hits if lost is None else max(self.hits, lost)
 
 
 def drop(root: Variant, variant: Variant) -> Drop | None:

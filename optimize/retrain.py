@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +31,7 @@ def prune_step(options: argparse.Namespace, checkpoint: Path) -> list[StepResult
     results, current = [], checkpoint
     for ratio, layers in zip(sorted(options.ratio), [options.layers] + [0] * len(options.ratio),
                              strict=False):
-        out = options.out / f"pruned-{100 * ratio:.0f}"
+        out = options.out / f"pruned-{100 * ratio:g}"
         inputs = _inputs(options, root=checkpoint, start=current, ratio=ratio, layers=layers)
         cut = kept(
             out / "weights" / f"{task}-cut.safetensors", inputs,
@@ -65,7 +66,7 @@ def sparsify_step(options: argparse.Namespace, checkpoint: Path) -> list[StepRes
     task = deployable(checkpoint).task
     results = []
     for ratio in options.zeros:
-        out = options.out / f"sparse-{100 * ratio:.0f}"
+        out = options.out / f"sparse-{100 * ratio:g}"
         inputs = _inputs(options, root=checkpoint, ratio=ratio)
         made = kept(
             out / "weights" / f"{task}.safetensors", inputs,
@@ -162,7 +163,15 @@ def _inputs(options: argparse.Namespace, **more: Any) -> dict[str, Any]:
     }
     return facts | _selection(options).hashes() | {
         "data": data_hash(options.data), "minutes": options.minutes, "limit": options.limit,
+        "code": _code(),
     }
+
+
+def _code() -> str:
+    """SHA-256 of the modules that make checkpoints."""
+    here = Path(__file__)
+    files = (here, *(here.with_name(f"{name}.py") for name in ("prune", "harden", "sparse")))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _selection(options: argparse.Namespace) -> Any:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from alpr_edge import manifest as manifests
 from alpr_edge.errors import UsageError
 from optimize import options as groups
 from optimize.commands import STEPS, Step
@@ -34,6 +36,7 @@ def run_all(options: argparse.Namespace) -> None:
     for task in tasks.values():
         judging(options, options.target).pictures(task)
     steps = [step for step in STEPS if step.name in options.steps]
+    _check_root(options.out, steps, list(tasks.values()))
     total = len(steps) * len(tasks) + 2
     done = 0
     for path in sorted(tasks, key=lambda path: tasks[path]):
@@ -48,6 +51,22 @@ def run_all(options: argparse.Namespace) -> None:
         measure_task(options, [], task, options.target)
     print(f"{total}/{total} select", file=sys.stderr, flush=True)
     select_and_show(options.out, [options.target], options.max_drop)
+
+
+def _check_root(out: Path, steps: Sequence[Step], tasks: Sequence[str]) -> None:
+    """Before what may take hours.
+
+    Raises:
+        UsageError: no step makes what the others start from, or are told against.
+    """
+    if any(step.name == "convert" for step in steps):
+        return
+    for task in tasks:
+        if not (out / "fp32" / task / manifests.FILENAME).is_file():
+            raise UsageError(
+                f"no step makes {out / 'fp32' / task}, which drops are told against; add export "
+                "and convert to --steps"
+            )
 
 
 def run_step_command(

@@ -42,7 +42,11 @@ def select(
     _check_all_found(out, targets, found)
     ship(out, stages)
     new = {(pick.target, pick.task) for pick in found}
-    kept = [pick for pick in report["picks"] if (pick["target"], pick["task"]) not in new]
+    models = {variant["model"] for entry in report["measured"] for variant in entry["variants"]}
+    kept = [
+        pick for pick in report["picks"]
+        if (pick["target"], pick["task"]) not in new and pick["model"] in models
+    ]
     report["picks"] = kept + [pick.to_json() for pick in found]
     write_json(out / REPORT, report)
     return found

@@ -28,6 +28,7 @@ _SHARED = ("compare.py", "pictures.py", "steps.py")
 _SOURCES: dict[str, tuple[str, ...]] = {
     "detector": (
         "training/detector/model.py", "training/detector/mobilenetv4.py", "alpr_edge/decode.py",
+        "alpr_edge/geometry.py",
     ),
     "reader": ("training/reader/model.py", "alpr_edge/alphabet.py", "alpr_edge/geometry.py"),
 }

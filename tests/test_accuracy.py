@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from alpr_edge import ALPR, Detection, Reading
-from alpr_edge.errors import DataError, OutputError, UsageError
+from alpr_edge.errors import DataError, ExitCode, UsageError
 from alpr_edge.geometry import box_quad
 from benchmarks import accuracy, isa, plots
+from benchmarks.__main__ import main
 from benchmarks.accuracy_tables import TITLES, confidence_tables, tables
 from benchmarks.corrupt import Corruption
 
@@ -304,12 +305,20 @@ def options(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [(("--models", "a", "b", "c"), UsageError), (("--models", "a", "a"), UsageError),
-     (("--limit", "0"), UsageError), (("--corrupt", "snow"), UsageError),
-     (("--out", "absent/report.json"), OutputError)],
+     (("--limit", "0"), UsageError), (("--corrupt", "snow"), UsageError)],
 )
 def test_wrong_options(arguments, error):
     with pytest.raises(error):
         accuracy.main(options(*arguments), [])
+
+
+@pytest.mark.parametrize("command", [
+    ["accuracy", "--data", "somewhere"], ["memory"], ["energy"], ["throughput"], ["cold"],
+    ["model", "model.xml"], ["budget"], ["sizes", "--data", "somewhere", "--detectors", "a"],
+])
+def test_where_no_report_can_be_written_nothing_is_measured(command, capsys):
+    assert main([*command, "--out", "absent/report.json"]) == ExitCode.OUTPUT
+    assert "absent/report.json: its folder does not exist" in capsys.readouterr().err
 
 
 def test_command_prints_tables_and_writes_json(data, good, tmp_path, monkeypatch, capsys):

@@ -134,3 +134,45 @@ def test_the_command_tells_and_fails_on_a_regression(tmp_path, capsys):
     assert main(["compare", str(paths[0]), str(paths[2]), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)[0]["verdict"] == "slower"
     assert main(["compare", str(paths[0]), str(tmp_path / "absent.json")]) == 2
+
+
+def of(*folders: str) -> dict:
+    """A report of several models, the second a fifth slower than the first and so on."""
+    one = report(1)
+    models = [dict(one["models"][0], folder=folder) for folder in folders]
+    for number, model in enumerate(models):
+        [(case, found)] = model["cases"].items()
+        slowed = [ms * 1.2**number for ms in found["samples"]]
+        model["cases"] = {case: {"samples": slowed}}
+    return one | {"models": models}
+
+
+def test_models_are_compared_with_themselves():
+    both = of("fp32", "shipped")
+    assert [one.verdict for one in compare(both, both)] == ["same", "same"]
+    turned = both | {"models": both["models"][::-1]}
+    assert [one.verdict for one in compare(both, turned)] == ["same", "same"]
+    only = both | {"models": both["models"][1:]}
+    with pytest.raises(UsageError, match="of fp32, shipped and of shipped"):
+        compare(both, only)
+    [found] = compare(both, only, anyway=True)
+    assert (found.model, found.verdict) == ("shipped", "same")
+
+
+def test_of_two_single_models_both_names_are_told():
+    [found] = compare(of("before"), of("after"))
+    assert found.model == "before → after"
+
+
+def test_a_report_without_pace_is_too_old():
+    old = {key: value for key, value in report(1).items() if key != "pace_ms"}
+    with pytest.raises(DataError, match="too old"):
+        compare(old, report(2), anyway=True)
+
+
+def test_the_comparison_can_be_kept(tmp_path):
+    for name, seed in (("a", 1), ("b", 2)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(report(seed)))
+    paths = [str(tmp_path / f"{name}.json") for name in "ab"]
+    assert main(["compare", *paths, "--out", str(tmp_path / "c.json")]) == 0
+    assert json.loads((tmp_path / "c.json").read_text())[0]["verdict"] == "same"

@@ -180,3 +180,11 @@ def test_unknown_names_are_told(written):
 def test_parse():
     assert Corruption.parse("blur") == Corruption(name="blur", strength=Strength.MEDIUM)
     assert Corruption.parse("far:weak") == Corruption(name="far", strength=Strength.WEAK)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_listed_boxes_go_with_the_picture(name):
+    one = sample(plates=(PlateTruth(box=BOX),))
+    corruption = Corruption(name=name)
+    [moved] = corruption.boxes(one, [BOX])
+    assert moved == pytest.approx(corruption.truth(one).plates[0].box)

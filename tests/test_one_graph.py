@@ -306,7 +306,7 @@ def test_the_documents_example_runs(folder, tmp_path, monkeypatch, capsys):
 
     document = (ROOT / "docs" / "optimize.md").read_text("utf-8")
     code = re.search(r"```python\n(.*?)```", document.split("## One graph")[1], re.DOTALL)[1]
-    assert 0 < len(code.splitlines()) <= 14
+    assert 0 < len(code.splitlines()) <= 15 and '"INFERENCE_PRECISION_HINT": "f32"' in code
     (tmp_path / "OUT" / "one-graph").mkdir(parents=True)
     (tmp_path / "OUT" / "one-graph" / "pipeline").symlink_to(folder)
     cv2.imwrite(str(tmp_path / "frame.png"), picture(*FRAME, 9))

@@ -139,3 +139,34 @@ def test_targets_without_accuracy_cannot_be_picked_for(
     with pytest.raises(UsageError, match="no variant measured at zen2 with its accuracy"):
         select.select(out, ["zen2"], 0.5)
     assert not (out / "pick").exists()
+
+
+def test_latencies_alone_leave_the_accuracies_that_were_measured(
+    readers, data, tmp_path, in_process
+):
+    out = tmp_path / "out"
+    measure.measure(readers, out, Judging(data=data), runs=3)
+    again = measure.measure(readers, out, Judging(data=data), runs=4, latency_only=True)
+    assert all(variant.accuracy is not None for variant in again.variants)
+    assert in_process.count("evaluate") == len(readers)
+    assert select.select(out, ["zen2"], 0.5)
+
+
+def test_another_out_inside_is_left_alone(readers, data, tmp_path, in_process):
+    out = tmp_path / "out"
+    before = measure.find_variants(out, "reader")
+    shutil.copytree(readers[0].parent, out / "closer" / "fp32")
+    assert len(measure.find_variants(out, "reader")) == len(before) + 1
+    (out / "closer" / "report.json").write_text("{}")
+    assert measure.find_variants(out, "reader") == before
+
+
+def test_a_pick_of_a_model_that_is_gone_is_forgotten(readers, data, tmp_path, in_process):
+    out = tmp_path / "out"
+    measure.measure(readers, out, Judging(data=data), runs=3)
+    select.select(out, ["zen2"], 0.5)
+    report = steps.read_json(out / "report.json")
+    report["picks"].append(report["picks"][0] | {"target": "n100", "model": "another"})
+    steps.write_json(out / "report.json", report)
+    select.select(out, ["zen2"], 0.5)
+    assert [pick["target"] for pick in steps.read_json(out / "report.json")["picks"]] == ["zen2"]

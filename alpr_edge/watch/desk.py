@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import cast
 
 from alpr_edge.detector import StagedDetector
@@ -59,10 +60,10 @@ class Desk:
 
     def _for(self, camera: CameraConfig) -> tuple[ALPR, CameraDetector]:
         detector = CameraDetector(cast(StagedDetector, self._alpr.detector), camera)
+        single = os.path.isdir(camera.source)  # of other sources the next frame shows it again
         alpr = ALPR(
             detector=detector, reader=self._alpr.reader, min_confidence=0.0,
-            min_detection=self._alpr.min_detection,
-            reread=False,  # the next frame shows the plate again
+            min_detection=self._alpr.min_detection, reread=single, turned=single,
         )
         return alpr, detector
 

@@ -205,7 +205,8 @@ def test_the_pipeline_reads_an_uncertain_plate_again(tiny_models, frame, monkeyp
     monkeypatch.setattr("alpr_edge.pipeline._staged_reader", lambda reader: reader)
     reader = Unsure(tiny_models / "reader", *(saying(text, sure=0.95) for text in
                                               ("AGAIN1", "AGAIN2", "AGAIN2", "FIRST", "AGAIN2")))
-    result = ALPR(detector=WholePicture(), reader=reader, min_confidence=0.0).run(frame)
+    alpr = ALPR(detector=WholePicture(), reader=reader, min_confidence=0.0, turned=False)
+    result = alpr.run(frame)
     assert reader.batches == [1, 5] and result.read == 1
     assert [plate.text for plate in result.plates] == ["AGAIN2"]
     parts = [ms for stage, ms in result.ms.items() if stage is not Stage.TOTAL]
@@ -215,7 +216,8 @@ def test_the_pipeline_reads_an_uncertain_plate_again(tiny_models, frame, monkeyp
 def test_not_if_it_should_not(tiny_models, frame, monkeypatch):
     monkeypatch.setattr("alpr_edge.pipeline._staged_reader", lambda reader: reader)
     reader = Unsure(tiny_models / "reader")
-    alpr = ALPR(detector=WholePicture(), reader=reader, min_confidence=0.0, reread=False)
+    never = {"reread": False, "turned": False}
+    alpr = ALPR(detector=WholePicture(), reader=reader, min_confidence=0.0, **never)
     assert [plate.text for plate in alpr.predict(frame)] == ["FIRST"] and reader.batches == [1]
 
 

@@ -56,6 +56,8 @@ def load_image(path: str | os.PathLike[str]) -> Image:
 
 def _bytes_of(file: Path) -> bytes:
     """All of a file, or of a pipe if somebody has it open to write: none is waited for."""
+    if not file.is_fifo():
+        return file.read_bytes()
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as stream:
         os.set_blocking(descriptor, True)

@@ -254,8 +254,6 @@ def load(path: Path | str, *, verify: bool = True) -> Manifest:
         ) from None
     except strict.SchemaError as error:
         raise ModelError(f"{error}; get the model anew") from error
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     manifest = from_dict(data, path)
     if verify:
         verify_files(manifest, path)

@@ -115,10 +115,7 @@ def text(report: Mapping[str, Any]) -> str:
     settings, latency, peaks = (
         report["settings"], report["latency"], report["peak_gmac_per_second"]
     )
-    loaded = f"requests at once: {settings['requests']}"  # of older reports
-    if crowd := report.get("loaded_settings"):
-        loaded = (f"compiled for it: streams {crowd['streams']}, threads {crowd['threads']}, "
-                  f"requests at once {crowd['requests']}")
+    crowd = report["loaded_settings"]
     inputs = ", ".join("x".join(map(str, shape)) for shape in settings["inputs"])
     ran = ", ".join(f"{count} {name}" for name, count in report["executed_precisions"].items())
     told = " ".join(f"{name} {value:.3f}" for name, value in latency.items())
@@ -130,7 +127,8 @@ def text(report: Mapping[str, Any]) -> str:
         f"{settings['streams']}, threads {settings['threads']}, precision "
         f"{settings['precision']}; executed layers: {ran}",
         f"latency ms, one request after another: {told}",
-        f"throughput: {report['throughput_fps']:.1f} a second, {loaded}",
+        f"throughput: {report['throughput_fps']:.1f} a second, compiled for it: streams "
+        f"{crowd['streams']}, threads {crowd['threads']}, requests at once {crowd['requests']}",
         f"{report['gmac']:.3f} GMAC an inference, {report['gmac_8_bits']:.3f} in 8 bits: "
         f"{report['peak_share']:.1%} of what a large product reaches here ({reached or 'none'})",
         "", f"| slowest layers of {len(report['layers'])} | type | kernel | ms | share |",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from optimize import networks
 from optimize.capped import run_capped
 from optimize.networks import Kind, kind_of, open_network
 from optimize.pictures import digest, judging_pictures, network_inputs
-from optimize.steps import TARGET, fingerprint, remembered
+from optimize.steps import TARGET, fingerprint, hash_of, remembered
 
 PICTURES = 16
 """Different pictures that take turns while timing."""
@@ -160,7 +159,7 @@ def code_hash() -> str:
     :mod:`optimize.networks`."""
     runtime = (Path(metrics.__file__).with_name(f"{name}.py") for name in _RUNTIME)
     files = (*runtime, Path(networks.__file__), Path(__file__))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return hash_of(files)
 
 
 def evaluate_work(

@@ -140,11 +140,12 @@ def _accuracy(name: str, made: Made, out: Path, judging: Judging) -> Accuracy:
 
 def _told_before(made: Made, told: Mapping[str, Any], judging: Judging) -> list[Accuracy | None]:
     """The accuracies that the report has of the same models, on the same pictures."""
+    task = _root(made)[1].task
+    conditions = judging.target, task, judging.digest(task)
     known = {
-        variant["model"]: variant["accuracy"]
-        for entry in told["measured"] if entry["target"] == judging.target
+        variant["model"]: variant["accuracy"] for entry in told["measured"]
+        if (entry["target"], entry["task"], entry["pictures"]) == conditions
         for variant in entry["variants"] if variant["accuracy"] is not None
-        and entry["pictures"] == judging.digest(entry["task"])
     }
     models = [fingerprint(manifest) for _, manifest in made.values()]
     return [Accuracy(**known[model]) if model in known else None for model in models]

@@ -9,7 +9,7 @@ from typing import Any
 
 from alpr_edge import isa
 from optimize.steps import TARGET, Tolerances
-from training.arguments import add_missed, add_texts, natural
+from training.arguments import add_missed, add_texts, at_least_one, natural
 
 THREADS, RUNS = 2, 200
 FRAME, PLATES = (1080, 1920), 4
@@ -22,7 +22,7 @@ def add_data(command: argparse.ArgumentParser) -> None:
     """The pictures."""
     command.add_argument("--data", type=Path, required=True, help="folder with the pictures")
     command.add_argument(
-        "--limit", type=_positive, metavar="N", help="at most N pictures of each kind"
+        "--limit", type=at_least_one, metavar="N", help="at most N pictures of each kind"
     )
 
 
@@ -61,9 +61,9 @@ def add_max_drop(command: argparse.ArgumentParser) -> None:
 
 def add_timing(command: argparse.ArgumentParser) -> None:
     """How latencies are taken."""
-    command.add_argument("--threads", type=_positive, default=THREADS, help="(%(default)s)")
+    command.add_argument("--threads", type=at_least_one, default=THREADS, help="(%(default)s)")
     command.add_argument(
-        "--runs", type=_positive, default=RUNS, help="counted runs of each variant (%(default)s)"
+        "--runs", type=at_least_one, default=RUNS, help="counted runs of each variant (%(default)s)"
     )
 
 
@@ -110,7 +110,7 @@ def add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--minutes", type=float, default=30.0, help="of training, each time (%(default)s)"
     )
-    command.add_argument("--train-threads", type=_positive, default=2, help="(%(default)s)")
+    command.add_argument("--train-threads", type=at_least_one, default=2, help="(%(default)s)")
     add_texts(command)
     add_missed(command)
     command.add_argument(
@@ -185,15 +185,9 @@ def add_one_graph(command: argparse.ArgumentParser) -> None:
         help=f"the camera's height and width (default: {FRAME[0]}x{FRAME[1]})",
     )
     command.add_argument(
-        "--plates", type=_positive, default=PLATES, metavar="K",
+        "--plates", type=at_least_one, default=PLATES, metavar="K",
         help="plates read in every frame: the K best, each costs its time (%(default)s)",
     )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: 1 or more")
-    return int(text)
 
 
 def _frame(text: str) -> tuple[int, int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from alpr_edge.errors import OutputError
 from optimize import options as groups
-from optimize.steps import StepResult, Tolerances, read_json, write_json
+from optimize.steps import StepResult, Tolerances, hash_of, read_json, write_json
 
 Figures = Callable[[Path], dict[str, float]]
 
@@ -171,7 +170,7 @@ def _code() -> str:
     """SHA-256 of the modules that make checkpoints."""
     here = Path(__file__)
     files = (here, *(here.with_name(f"{name}.py") for name in ("prune", "harden", "sparse")))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return hash_of(files)
 
 
 def _selection(options: argparse.Namespace) -> Any:

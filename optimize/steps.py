@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -193,4 +193,9 @@ def source_hash(task: str, step: Path) -> str:
     and the network's."""
     files = [step, *(Path(__file__).parent / name for name in _SHARED)]
     files += [_ROOT / name for name in _SOURCES[task]]
+    return hash_of(files)
+
+
+def hash_of(files: Iterable[Path]) -> str:
+    """SHA-256 of files, one after the other."""
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -181,4 +181,4 @@ def test_a_file_in_the_way_is_told(data_dir: Path, tmp_path: Path):
 def test_no_plates_of_a_style_is_wrong_usage(capsys):
     with pytest.raises(SystemExit):
         main(["eval", "--data", "a", "--out", "b", "--per-style", "0"])
-    assert "allowed: 1 or more" in capsys.readouterr().err
+    assert "allowed: a whole number from 1 on" in capsys.readouterr().err

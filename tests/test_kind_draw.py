@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from alpr_edge.alphabet import CN_SPECIAL
 from alpr_edge.draw import _FONT, draw_plates
 from alpr_edge.geometry import box_quad
-from alpr_edge.kind import plate_kind
+from alpr_edge.kind import _MARKS, plate_kind
 from alpr_edge.types import Plate
 
 
@@ -86,3 +87,7 @@ def test_top_edge_has_its_own_colour():
 def test_the_text_of_a_plate_that_fills_the_picture_is_on_it():
     drawn = draw_plates(np.zeros((120, 200, 3), np.uint8), [make_plate("A", (0, 0, 200, 120))])
     assert (drawn > 150).all(axis=-1).sum() > 10  # the letters are white
+
+
+def test_every_character_that_only_special_plates_have_tells_a_kind():
+    assert set(_MARKS) == set(CN_SPECIAL)

@@ -139,6 +139,7 @@ def make_reports() -> dict:
             peak_mb=211.0, growth_mb=0.25, samples=[[1, 150.0], [10000, 187.0]], met=True),
         "model-zen2-2t": record(
             "model", model="detector.xml", threads=2, latency=spread(9.87), throughput_fps=101.5,
+            loaded_settings={"streams": 2, "threads": 2, "requests": 2},
             settings={"hint": "latency", "streams": 1, "threads": 2, "requests": 1,
                       "precision": "f32", "inputs": [[1, 384, 640, 3]]}, layers=[layer],
             executed_precisions={"f32": 3}, gmac=1.063, gmac_8_bits=0.5, peak_share=0.171,

@@ -34,6 +34,11 @@ class Weights:
     state: dict[str, torch.Tensor]
     sha256: str
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """:attr:`config` as its class has it: JSON makes lists of tuples."""
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in self.config.items()}
+
 
 def commit() -> str:
     """The checkout's commit, with ``+`` where it has uncommitted changes; "unknown" outside git."""
@@ -133,7 +138,7 @@ def begin_with(network: nn.Module, path: Path) -> None:
         network.load_state_dict(weights.state)
     except RuntimeError as error:
         own = dataclasses.asdict(network.config)  # type: ignore[call-overload]
-        told = {k: tuple(v) if isinstance(v, list) else v for k, v in weights.config.items()}
+        told = weights.arguments
         differ = ", ".join(
             f"{name} {told.get(name)} instead of {own.get(name)}"
             for name in {**own, **told} if told.get(name) != own.get(name)

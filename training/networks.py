@@ -19,7 +19,7 @@ def build(weights: Weights) -> Detector | Reader:
     Raises:
         ModelError: unknown task, or configuration and weights do not fit.
     """
-    config = {k: tuple(v) if isinstance(v, list) else v for k, v in weights.config.items()}
+    config = weights.arguments
     networks: dict[str, Any] = {
         "detector": lambda: Detector(DetectorConfig(**config)),
         "reader": lambda: Reader(ReaderConfig(**config)),

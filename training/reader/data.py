@@ -390,9 +390,8 @@ def evaluation_plates(
     items, _ = load_plates([*([s for s in samples if s.crop] or samples), *listed], split)
     if not items:
         raise DataError(
-            f"{data} has no plate with a text in split {split}; needed to evaluate. Beside a test "
-            "part one called val is dev, alone it is only reported: call it dev; a list without "
-            "splits is parted by the command finetune"
+            f"{data} has no plate with a text in split {split}; needed to evaluate. A part called "
+            "val without a test part is only reported: call it dev, or give no split to finetune"
         )
     return items
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from alpr_edge.errors import AlprEdgeError, ExitCode, OutputError
+from training.arguments import at_least_one
 from training.render.demo import write_demo
 from training.render.driveby import write_driveby
 from training.render.heldout import SEED, write_heldout
@@ -32,20 +33,13 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--data", type=Path, required=True, help="folder that holds render/")
         command.add_argument("--out", type=Path, required=True)
     sheet.add_argument("--seed", type=int, default=0)
-    held_out.add_argument("--per-style", type=_positive, default=500, metavar="N",
+    held_out.add_argument("--per-style", type=at_least_one, default=500, metavar="N",
                           help="cut-outs of each style, and frames of all")
     held_out.add_argument("--seed", type=int, default=SEED,
                           help="give another one to look at pictures: the default's are reported")
     driveby.add_argument("--seed", type=int, default=1)
-    driveby.add_argument("--vehicles", type=_positive, default=72, metavar="N")
+    driveby.add_argument("--vehicles", type=at_least_one, default=72, metavar="N")
     return root
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text}; allowed: 1 or more")
-    return number
 
 
 @contextlib.contextmanager

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import dataclasses
 import math
+import multiprocessing
+import subprocess
+import time
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from alpr_edge.errors import ModelError
+from training import loop
 from training.checkpoint import (
     BEST,
     STATE,
@@ -165,6 +169,32 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path) -> None:
     train(Line(), ones(), CONFIG, tmp_path, slope, task="line")
     steps = [int(row["step"]) for row in csv.DictReader((tmp_path / "log.csv").open())]
     assert steps == list(range(20, 201, 20))
+
+
+class Ones(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        return ones()
+
+
+def test_an_interrupted_run_is_kept_though_its_loader_ends_with_it(tmp_path, monkeypatch) -> None:
+    """What ends a run may end each of its processes."""
+    save_state = loop.save_state
+
+    def interrupted():
+        yield next(loader)
+        raise KeyboardInterrupt
+
+    def slowly(path, state):
+        for process in multiprocessing.active_children():
+            subprocess.run(["kill", str(process.pid)], check=True)
+        time.sleep(0.5)
+        save_state(path, state)
+
+    loader = iter(torch.utils.data.DataLoader(Ones(), batch_size=None, num_workers=1))
+    monkeypatch.setattr(loop, "save_state", slowly)
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(), interrupted(), CONFIG, tmp_path, slope, task="line")
+    assert torch.load(tmp_path / STATE, weights_only=True)["step"] == 1
 
 
 def test_a_fresh_run_takes_nothing_of_the_one_before(tmp_path) -> None:

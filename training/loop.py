@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 import random
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -275,11 +276,13 @@ def train(
 
 @contextlib.contextmanager
 def kept_when_interrupted(run: Run, path: Path) -> Iterator[None]:
-    """Save how far a run is, should it be interrupted."""
+    """Save how far a run is, should it be interrupted, with the loader's processes or without."""
     try:
         yield
     except KeyboardInterrupt:
+        told = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's raises as they end
         run.save(path)
+        signal.signal(signal.SIGCHLD, told)
         raise
 
 

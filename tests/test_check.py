@@ -249,6 +249,19 @@ def test_command(folder, tmp_path, capsys):
     assert "text is empty: 12" in printed and "2 more" in printed and "18 pictures" in printed
 
 
+def test_a_leak_that_corrections_bring(folder, tmp_path, capsys):
+    images = folder.crop("AB1")["image"], folder.crop("AB2", split="val")["image"]
+    data = str(folder.save())
+    assert main(["check", data]) == ExitCode.OK
+    lists = []
+    for image in images:
+        lists.append(tmp_path / f"{image}.txt")
+        lists[-1].write_text(json.dumps({"image": image, "right": "AB3"}) + "\n")
+    capsys.readouterr()
+    code = main(["check", data, *(f"--corrections={listed}" for listed in lists)])
+    assert code == ExitCode.FAILED and "text is in two splits: 1" in capsys.readouterr().out
+
+
 def test_command_without_data_or_place_for_the_report(folder, tmp_path, capsys):
     assert main(["check", str(tmp_path / "absent")]) == ExitCode.USAGE
     assert "does not exist" in capsys.readouterr().err

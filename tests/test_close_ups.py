@@ -19,6 +19,7 @@ from alpr_edge.errors import DataError, ExitCode, OutputError, UsageError
 from training.__main__ import main
 from training.average import average
 from training.checkpoint import BEST, LAST, load_weights, save_weights
+from training.detector import close_ups as making
 from training.detector.close_ups import (
     HEIGHT,
     WIDTH,
@@ -184,6 +185,17 @@ def test_averaged_weights_of_a_closer_look_are_judged_as_one(
     found = average(tmp_path, tmp_path / "start", data, [0.5], threads=1, detector=detector)
     assert found.figures[0.5] == evaluate(model, dev_candidates(data, detector))
     assert main([*given, "--detector", str(detector)]) == ExitCode.OK
+
+
+def test_a_detector_that_finds_nothing_is_told(
+    data: Path, detector: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "candidates_of", lambda _, frames: [
+        making.Candidates(sample=frame, detections=(), close_ups=np.zeros((0,)), mappings=())
+        for frame in frames
+    ])
+    with pytest.raises(DataError, match="finds nothing in the . dev frames"):
+        dev_candidates(data, detector)
 
 
 def test_a_run_writes_weights_that_say_what_they_are(

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import save_file
 
+from alpr_edge.errors import ModelError
 from training.detector.mobilenetv4 import (
     CONV_MEDIUM,
     CONV_SMALL,
@@ -59,6 +60,13 @@ def test_names_shapes_order_and_feature_maps_are_the_reference(size: str) -> Non
         want = reference[name]
         assert got.shape == want.shape
         assert np.abs(got.numpy() - want).max() <= 1e-4 * np.abs(want).max()
+
+
+def test_weights_that_are_none_are_told(tmp_path: Path) -> None:
+    (tmp_path / "text.safetensors").write_text("no weights")
+    for name in ("absent", "text"):
+        with pytest.raises(ModelError, match=rf"{name}.safetensors cannot be read .*timm"):
+            imagenet_weights(tmp_path / f"{name}.safetensors")
 
 
 def test_published_weights_load_with_the_stem_turned_to_bgr(tmp_path: Path) -> None:

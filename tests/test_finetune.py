@@ -160,6 +160,19 @@ def test_a_picture_that_is_listed_twice_is_on_one_side(tmp_path) -> None:
     assert all(len(splits) == 1 for splits in sides.values())
 
 
+def test_what_is_learned_is_not_measured_on_a_picture_of_dev(tmp_path) -> None:
+    [sample, *_] = read(plates_csv(tmp_path / "own", TEXTS))
+    texts = sorted(TEXTS, key=module.is_dev)
+    assert module.is_dev(texts[-1]) and not module.is_dev(texts[0])
+    plates = tuple(
+        dataclasses.replace(sample.plates[0], text=text) for text in (texts[0], texts[-1])
+    )
+    both = dataclasses.replace(sample, plates=plates)
+    [divided] = module.divide([both])
+    assert divided.split is Split.DEV
+    assert [plate.text for plate in divided.plates] == [None, texts[-1]]
+
+
 def test_fast_takes_some_of_each_set_evenly(tmp_path) -> None:
     samples = [
         dataclasses.replace(sample, dataset=name)
@@ -218,6 +231,16 @@ def test_the_hash_tells_annotations_and_names(tmp_path) -> None:
     with (second / "crops.jsonl").open("a") as file:
         file.write("\n")
     assert data_hash(first) != data_hash(second)
+
+
+def test_the_hash_leaves_out_runs(tmp_path) -> None:
+    data = build_data(tmp_path / "a", count=1)
+    before = data_hash(data)
+    run = data / "runs" / "mine"
+    run.mkdir(parents=True)
+    for name in ("log.csv", "config.json", "events.out.tfevents.1.2.3"):
+        (run / name).touch()
+    assert data_hash(data) == before
 
 
 def reading(text: str, confidence: float) -> Reading:

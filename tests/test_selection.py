@@ -70,6 +70,29 @@ def test_wrong_labels_of_train_are_left_out_or_learned_right(data, tmp_path) -> 
     assert (notes["labels_dropped"], notes["labels_corrected"]) == (0, 0)
 
 
+def test_what_lists_tell_stays_apart_from_what_is_measured(data, tmp_path) -> None:
+    """A right text that a plate of dev has, right or not, is not learned; what is labelled is."""
+    cv2.imwrite(str(data / "6.png"), np.full((20, 60, 3), 6, np.uint8))
+    frame = {"image": "6.png", "set": "us", "split": "train", "width": 60, "height": 20}
+    plates = [{"box": [5, 5, 35, 15], "text": None}, {"box": [36, 5, 59, 15], "text": "AB3"}]
+    listed(data / "frames.jsonl", frame | {"plates": plates})
+    frame_texts = listed(tmp_path / "texts.jsonl", {
+        "image": "6.png", "box": [5, 5, 35, 15], "corners": [5, 5, 35, 5, 35, 15, 5, 15],
+        "text": "TN2", "rows": 1,
+    })
+    corrections = listed(
+        tmp_path / "suspects.jsonl", {"image": "0.png", "right": "AB3"},
+        {"image": "1.png", "right": "TN8"}, {"image": "4.png", "right": "TN7"},
+        {"image": "5.png", "right": "TN8"}, {"image": "2.png", "right": "AB6"},
+    )
+    selected = select(data, Selection(corrections=corrections, frame_texts=frame_texts))
+    train = [sample for sample in selected.samples if sample.split is Split.TRAIN]
+    texts = [plate.text for sample in train for plate in sample.plates]
+    assert sorted(filter(None, texts)) == ["AB3", "TN7"]  # of the frame, as it was
+    assert crops(train) == ["3", "4"]
+    assert selected.notes["in_other_splits"] == 3
+
+
 def test_corrections_of_other_data_or_to_no_text_are_refused(data, tmp_path) -> None:
     corrections = listed(tmp_path / "suspects.jsonl", {"image": "9.png"})
     with pytest.raises(DataError, match=r"1 listed pictures, such as 9\.png"):

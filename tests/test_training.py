@@ -13,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.errors import ModelError
+from alpr_edge.errors import ModelError, UsageError
 from training import loop
 from training.checkpoint import (
     BEST,
@@ -171,6 +171,19 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path) -> None:
     assert steps == list(range(20, 201, 20))
 
 
+def test_a_last_evaluation_that_was_interrupted_is_made_again(tmp_path) -> None:
+    def interrupted(model):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(), ones(), CONFIG, tmp_path, interrupted, task="line")
+    figures = train(Line(), ones(), CONFIG, tmp_path, slope, task="line")
+    assert load_weights(tmp_path / BEST).notes["dev"] == figures
+    assert read_columns(tmp_path / EVAL)["step"] == [200]
+    train(Line(), ones(), CONFIG, tmp_path, slope, task="line")
+    assert read_columns(tmp_path / EVAL)["step"] == [200]
+
+
 class Ones(torch.utils.data.IterableDataset):
     def __iter__(self):
         return ones()
@@ -211,13 +224,35 @@ def test_a_fresh_run_takes_nothing_of_the_one_before(tmp_path) -> None:
     assert torch.load(tmp_path / STATE, weights_only=True)["step"] == 0
 
 
-def test_of_other_data_the_best_is_judged_anew(tmp_path) -> None:
+@pytest.mark.parametrize("notes", [{"data_hash": "b", "lists": {}},
+                                   {"data_hash": "a", "lists": {"frame_texts": "c"}}])
+def test_of_other_data_the_best_is_judged_anew(tmp_path, notes) -> None:
     half = dataclasses.replace(CONFIG, steps=100)
     train(Line(), ones(), half, tmp_path, lambda _: {"score": 9.0}, task="line",
-          notes={"data_hash": "a"})
-    train(Line(), ones(), CONFIG, tmp_path, lambda _: {"score": 1.0}, task="line",
-          notes={"data_hash": "b"})
+          notes={"data_hash": "a", "lists": {}})
+    train(Line(), ones(), CONFIG, tmp_path, lambda _: {"score": 1.0}, task="line", notes=notes)
     assert load_weights(tmp_path / BEST).notes["dev"] == {"score": 1.0}
+
+
+def test_a_better_mixture_is_not_replaced(tmp_path) -> None:
+    half = dataclasses.replace(CONFIG, steps=100)
+    train(Line(), ones(), half, tmp_path, lambda _: {"score": 1.0}, task="line")
+    mixture = load_weights(tmp_path / BEST)
+    save_weights(tmp_path / BEST, task="line", config=LineConfig(), state=mixture.state,
+                 notes=mixture.notes | {"dev": {"score": 3.0}})
+    train(Line(), ones(), CONFIG, tmp_path, lambda _: {"score": 2.0}, task="line")
+    assert load_weights(tmp_path / BEST).notes["dev"] == {"score": 3.0}
+
+
+def test_a_run_of_another_network_is_refused(tmp_path) -> None:
+    save_state(tmp_path / STATE, {"model": {"other": torch.ones(1)}})
+    with pytest.raises(UsageError, match="a run of another network; give the --variant"):
+        train(Line(), ones(), CONFIG, tmp_path, slope, task="line")
+
+
+def test_no_time_is_refused() -> None:
+    with pytest.raises(UsageError, match="0 minutes; give more than 0"):
+        dataclasses.replace(CONFIG, minutes=0.0)
 
 
 def test_a_run_that_goes_on_with_other_dev_sets_logs_them_too(tmp_path) -> None:

@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 from alpr_edge import metrics
 from alpr_edge.alphabet import SLOTS, unknown_characters
 from alpr_edge.data import PlateTruth, Sample, read
+from alpr_edge.data.corrections import corrected, read_corrections
 from alpr_edge.decode import box_iou
 from alpr_edge.errors import DataError, ImageError
 from alpr_edge.geometry import quad_box
@@ -88,16 +89,23 @@ class Found:
         }
 
 
-def check(data: Path, advance: Callable[[int], None] = lambda total: None) -> Found:
-    """Look at every annotation and every picture under ``data``.
+def check(
+    data: Path, advance: Callable[[int], None] = lambda total: None,
+    corrections: Iterable[Path] = (),
+) -> Found:
+    """Look at every annotation and every picture under ``data``, with the right texts of lists of
+    wrong labels.
 
     ``advance`` is called before every picture with the number of pictures.
 
     Raises:
-        DataError: ``data`` is of no known format, or has neither a sample nor a problem.
+        DataError: ``data`` is of no known format, or has neither a sample nor a problem; or a list
+            cannot be read or is of other data.
     """
     found = Found()
     samples = _samples(data, found.problems)
+    for listed in corrections:
+        samples = list(corrected(samples, read_corrections(data, samples, listed)))
     if not samples and not found.problems:
         raise DataError(f"{data} has no annotated picture; check the path")
     found.pictures = len(samples)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -21,18 +22,21 @@ _WIDTH = 160
 """Columns where stdout is no terminal."""
 
 
-def run(data: Path, out: Path | None) -> ExitCode:
-    """Check ``data``, print the findings, write them to ``out``; FAILED where there are problems.
+def run(data: Path, out: Path | None, corrections: Sequence[Path] = ()) -> ExitCode:
+    """Check ``data``, its wrong labels corrected by lists, print the findings, write them to
+    ``out``; FAILED where there are problems.
 
     Raises:
-        DataError: no known format, or nothing in it.
+        DataError: no known format, or nothing in it; or a list of other data.
         OutputError: the folder of ``out`` does not exist.
     """
     if out and not out.resolve().parent.is_dir():
         raise OutputError(f"--out {out}: its folder does not exist; make it first")
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=None)
-        found = check(data, lambda total: progress.update(task, advance=1, total=total))
+        found = check(
+            data, lambda total: progress.update(task, advance=1, total=total), corrections
+        )
     show(found)
     if out:
         write(found, out)

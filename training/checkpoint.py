@@ -53,16 +53,22 @@ def commit() -> str:
     return head.stdout.strip()
 
 
+EVENTS = "events.out.tfevents."
+"""What the names of TensorBoard's files in a run's folder begin with."""
 ANNOTATIONS = (".jsonl", ".json", ".csv", ".txt", ".yaml")
 """Files whose content is part of the data's hash; of all others it is the name."""
 
 
 def data_hash(data: Path) -> str:
     """SHA-256 of a data folder's (or file's) annotations and of the names of all its files, which
-    hold CCPD's annotations: it changes with what is learned, not with where the folder lies."""
+    hold CCPD's annotations: it changes with what is learned, not with where the folder lies, nor
+    with the folders of runs in it."""
     files = sorted(p for p in data.rglob("*") if p.is_file()) if data.is_dir() else [data]
+    runs = {file.parent for file in files if file.name.startswith(EVENTS)}
     digest = hashlib.sha256()
     for file in files:
+        if not runs.isdisjoint(file.parents):
+            continue
         digest.update(f"{file.relative_to(data).as_posix()}\n".encode())
         if file.suffix.lower() in ANNOTATIONS:
             digest.update(hashlib.sha256(file.read_bytes()).digest())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import ExitCode
-from training.arguments import DATA
+from training.arguments import DATA, at_least_one
 
 
 def add_pseudo(command: argparse.ArgumentParser) -> None:
@@ -113,7 +113,9 @@ def add_csv(command: argparse.ArgumentParser) -> None:
     """Options of ``csv``."""
     command.add_argument("data", type=Path, help=DATA)
     command.add_argument("--set", required=True, help="the set's name")
-    command.add_argument("--count", type=int, default=200, help="of split train (default: 200)")
+    command.add_argument(
+        "--count", type=at_least_one, default=200, help="of split train (default: 200)"
+    )
     command.add_argument("--out", type=Path, required=True, help=".csv to write")
 
 
@@ -128,13 +130,17 @@ def add_check(command: argparse.ArgumentParser) -> None:
     """Options of ``check``."""
     command.add_argument("data", type=Path, help=DATA)
     command.add_argument("--out", type=Path, metavar="FILE", help="write all findings as JSON")
+    command.add_argument(
+        "--corrections", type=Path, action="append", default=[], metavar="FILE",
+        help="wrong labels (suspects): check with the right ones; again for more lists",
+    )
 
 
 def check(options: argparse.Namespace) -> ExitCode:
     """Check the data."""
     from training.check_tables import run
 
-    return run(options.data, options.out)
+    return run(options.data, options.out, options.corrections)
 
 
 def add_sheet(command: argparse.ArgumentParser) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alpr_edge.data.sample import Split
-from alpr_edge.errors import ModelError, UsageError
+from alpr_edge.errors import ModelError
 from training.checkpoint import Weights, data_hash, load_weights, resumed_step
 from training.detector.data import DataConfig, FrameDataset
 from training.detector.evaluate import evaluate as evaluate_detector
@@ -262,13 +262,7 @@ def run(
     data: Path, run_dir: Path, *, start: Path, teacher: Path, minutes: float,
     selection: Selection = EVERYTHING, options: RunOptions = DEFAULTS,
 ) -> dict[str, float]:
-    """Train the network of ``start``; see :func:`distill`.
-
-    Raises:
-        UsageError: no time.
-    """
-    if not minutes > 0:
-        raise UsageError(f"{minutes} minutes; give more than 0")
+    """Train the network of ``start``; see :func:`distill`."""
     weights = load_weights(start)
     return distill(
         build(weights), teacher, weights.task, data, run_dir, distill_loop(weights.task, minutes),

@@ -78,17 +78,22 @@ def is_dev(text: str) -> bool:
 
 def divide(samples: list[Sample]) -> list[Sample]:
     """``samples`` with a split dev: as they are where they have one, else parted by text, a picture
-    that is there several times on one side."""
+    on one side; what else is on a picture of dev, and may be in others, has no text there."""
     if any(sample.split is Split.DEV for sample in samples):
         return samples
     apart = {
         sample.path for sample in samples
         if sample.split is Split.TRAIN and any(is_dev(p.text) for p in sample.plates if p.text)
     }
-    return [
-        dataclasses.replace(sample, split=Split.DEV) if sample.path in apart else sample
-        for sample in samples
-    ]
+    return [_dev(sample) if sample.path in apart else sample for sample in samples]
+
+
+def _dev(sample: Sample) -> Sample:
+    plates = (
+        plate if plate.text and is_dev(plate.text) else dataclasses.replace(plate, text=None)
+        for plate in sample.plates
+    )
+    return dataclasses.replace(sample, split=Split.DEV, plates=tuple(plates))
 
 
 def own_plates(data: Path) -> tuple[list[Plate], list[Plate]]:
@@ -163,9 +168,8 @@ def finetune(
         refuse_another(run_dir, origin)
     (run_dir / TUNED).unlink(missing_ok=True)
     before = evaluator(dev)(model)["exact"]
-    folder = data if data.is_dir() else data.parent
     seed = recipe.loop.seed + (resumed_step(run_dir) if options.resume else 0)
-    stream = PlateStream(items, RenderMaterial.load(folder), recipe.data, seed)
+    stream = PlateStream(items, RenderMaterial.load(data), recipe.data, seed)
     notes = {
         "plates": len(items), "dev_plates": len(dev), **origin,
         "data_recipe": dataclasses.asdict(recipe.data),

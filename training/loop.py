@@ -26,6 +26,7 @@ from training.checkpoint import (
     LAST,
     STATE,
     commit,
+    load_weights,
     parameter_groups,
     save_state,
     save_weights,
@@ -46,8 +47,8 @@ class NonFiniteLossError(AlprEdgeError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """How to train. The run ends after ``minutes`` of training (over all resumes) when given,
-    else after ``steps``; the schedule follows whichever of the two is nearer its end."""
+    """How to train. The run ends after ``steps``, or after ``minutes`` of training (over all
+    resumes) where they are given and come first; the schedule follows what is nearer its end."""
 
     steps: int
     minutes: float | None = None
@@ -74,6 +75,8 @@ class LoopConfig:
     log_steps: int = 50
 
     def __post_init__(self) -> None:
+        if self.minutes is not None and not self.minutes > 0:
+            raise UsageError(f"{self.minutes:g} minutes; give more than 0")
         if self.schedule not in get_args(Schedule):
             allowed = ", ".join(get_args(Schedule))
             raise UsageError(f"schedule {self.schedule!r}; allowed: {allowed}")
@@ -135,6 +138,8 @@ class Run:
             if config.head_only and name.startswith(config.backbone) and parameter.requires_grad
         ]
         self.step, self.seconds, self.best = 0, 0.0, -math.inf
+        self.judged = 0
+        """The step after which the average was last evaluated."""
         self.rate = 0.0
         """Of the latest step."""
 
@@ -189,14 +194,24 @@ class Run:
         save_state(path, {
             "model": self.model.state_dict(), "ema": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
-            "best": self.best, "plateau": self.plateau.state_dict(),
+            "best": self.best, "judged": self.judged, "plateau": self.plateau.state_dict(),
         })
 
     def load(self, path: Path) -> None:
         """Go on where a run was saved, on whichever device that was, with this configuration's
-        rates and weight decay."""
+        rates and weight decay.
+
+        Raises:
+            UsageError: it is of another network.
+        """
         state = torch.load(path, weights_only=True, map_location=self.device)
-        self.model.load_state_dict(state["model"])
+        try:
+            self.model.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise UsageError(
+                f"{path.parent} has a run of another network; give the --variant that it began "
+                "with, another --run, or --fresh to begin anew"
+            ) from error
         self.average.load_state_dict(state["ema"])
         groups = self.optimizer.param_groups
         asked = [{name: group[name] for name in ("base_lr", "weight_decay")} for group in groups]
@@ -204,6 +219,7 @@ class Run:
         for group, values in zip(self.optimizer.param_groups, asked, strict=True):
             group.update(values)
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
+        self.judged = state.get("judged", self.step)  # not in older files
         if "plateau" in state:  # not in older files
             self.plateau.load_state_dict(state["plateau"])
 
@@ -224,7 +240,8 @@ def train(
     Writes into ``run_dir``: config.json, log.csv, eval.csv, curves.png, TensorBoard events,
     ``state.pt`` (to resume), ``last.safetensors`` and ``best.safetensors`` (EMA weights). Returns
     the last evaluation; of a run that had ended before, its average's, anew. Interrupted it saves
-    how far it is. Without ``options.resume`` what an earlier run left is removed first.
+    how far it is; if that was its last evaluation, it is made when the run is called again.
+    Without ``options.resume`` what an earlier run left is removed first.
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
@@ -237,8 +254,8 @@ def train(
     elif (run_dir / STATE).exists():
         run.load(run_dir / STATE)
     notes = {"commit": commit(), **(notes or {})}
-    if run.step and data_changed(run_dir, notes):
-        run.best = -math.inf  # of other plates
+    if run.step:
+        run.best = best_before(run, run_dir, notes)
     facts = {
         "task": task, "model": dataclasses.asdict(model.config),  # type: ignore[call-overload]
         "loop": dataclasses.asdict(config), "options": dataclasses.asdict(options), **notes,
@@ -249,6 +266,14 @@ def train(
         progress_bar(task) as progress,
         kept_when_interrupted(run, run_dir / STATE),
     ):
+        def judge() -> dict[str, float]:
+            figures = evaluate(run.average)
+            log.write_figures(run.step, run.minutes, figures)
+            progress.console.print(told(run, figures))
+            save_average(run, run_dir, task, figures, notes)
+            run.judged = run.step
+            return figures
+
         bar = progress.add_task("", total=1.0, completed=run.done())
         checkpointed = evaluated = ticked = time.monotonic()
         while run.done() < 1.0:
@@ -263,14 +288,14 @@ def train(
                 progress.update(bar, completed=run.done(), description=f"loss {loss:.3f}")
             finished = run.done() >= 1.0
             if finished or now - evaluated > config.evaluate_minutes * 60:
-                figures = evaluate(run.average)
-                log.write_figures(run.step, run.minutes, figures)
-                progress.console.print(told(run, figures))
-                save_average(run, run_dir, task, figures, notes)
+                figures = judge()
                 evaluated = ticked = time.monotonic()  # evaluation is not training time
             if finished or now - checkpointed > config.checkpoint_minutes * 60:
                 run.save(run_dir / STATE)
                 checkpointed = time.monotonic()
+        if run.judged < run.step:  # interrupted in its last evaluation
+            figures = judge()
+            run.save(run_dir / STATE)
     return figures or evaluate(run.average)
 
 
@@ -286,11 +311,20 @@ def kept_when_interrupted(run: Run, path: Path) -> Iterator[None]:
         raise
 
 
-def data_changed(run_dir: Path, notes: dict[str, Any]) -> bool:
-    """Whether a run that goes on began with other data than ``notes`` tells."""
-    config = run_dir / CONFIG
+JUDGED_BY = "data_hash", "lists"
+"""Notes that tell which plates a run's figures are of."""
+
+
+def best_before(run: Run, run_dir: Path, notes: dict[str, Any]) -> float:
+    """The best figure that a run which goes on must beat: that of its best weights, which others
+    may have mixed since; none if it was of other plates than those of ``notes``."""
+    config, best = run_dir / CONFIG, run_dir / BEST
     before = json.loads(config.read_text()) if config.exists() else {}
-    return before.get("data_hash", notes.get("data_hash")) != notes.get("data_hash")
+    if any(before.get(name, notes.get(name)) != notes.get(name) for name in JUDGED_BY):
+        return -math.inf
+    if not best.exists():
+        return run.best
+    return float(load_weights(best).notes["dev"][run.config.choose])
 
 
 def progress_bar(task: str) -> Progress:

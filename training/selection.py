@@ -33,7 +33,8 @@ UNTEXTED = "_untexted"
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Selection:
     """What to learn from. In splits calib, dev and val it changes no more than the texts that
-    ``frame_texts`` tells of dev."""
+    ``frame_texts`` tells of dev; a text of train that another split has is not learned
+    where a list tells either of the two."""
 
     pseudo: Path | None = None
     """Texts for the plates without one."""
@@ -89,22 +90,25 @@ def select(data: Path, selection: Selection) -> Selected:
             read, or a list names pictures that the data lacks.
     """
     samples = list(read(data))
+    labelled, measured = samples, samples
     changed, dropped, pseudo_sets = 0, 0, set()
     if selection.corrections is not None:
         right = read_corrections(data, samples, selection.corrections)
+        measured = [*samples, *corrected(samples, right)]
         before, samples = samples, list(corrected(samples, right, Split.TRAIN))
         dropped = len(before) - len(samples)
         changed = len({id(sample) for sample in samples} - {id(sample) for sample in before})
     if selection.pseudo is not None:
-        labelled = list(with_pseudo(samples, data, selection.pseudo))
+        before, samples = samples, list(with_pseudo(samples, data, selection.pseudo))
         pseudo_sets = {
-            new.dataset for old, new in zip(samples, labelled, strict=True) if old is not new
+            new.dataset for old, new in zip(before, samples, strict=True) if old is not new
         }
-        samples = labelled
     told = 0
     if selection.frame_texts is not None:
         before, samples = samples, list(with_frame_texts(samples, data, selection.frame_texts))
         told = _learned(samples) - _learned(before)
+    before, samples = samples, list(apart(samples, labelled, measured))
+    shared = _learned(before) - _learned(samples)
     samples = without_sets(samples, selection.leave_out)
     if selection.limit is not None:
         samples = some_of_each_set(samples, selection.limit)
@@ -114,11 +118,35 @@ def select(data: Path, selection: Selection) -> Selected:
         pseudo_sets=tuple(sorted(pseudo_sets & learned)),
         notes={
             "pseudo": selection.pseudo is not None, "frame_texts": told,
-            "labels_dropped": dropped, "labels_corrected": changed,
+            "labels_dropped": dropped, "labels_corrected": changed, "in_other_splits": shared,
             "left_out": list(selection.leave_out), "limit": selection.limit,
             "places": selection.places is not None,
         },
     )
+
+
+def apart(
+    samples: Iterable[Sample], labelled: Iterable[Sample], measured: Iterable[Sample]
+) -> Iterator[Sample]:
+    """``samples`` without the texts of train that another split has, where lists tell either:
+    splits are apart by text. ``labelled`` are the samples without the lists, ``measured`` those
+    whose texts of other splits count."""
+    known = {(sample.path, plate.text) for sample in labelled for plate in sample.plates}
+    others = {
+        (sample.path, plate.text) for sample in (*measured, *samples)
+        if sample.split is not Split.TRAIN for plate in sample.plates if plate.text
+    }
+    texts, told = ({text for _, text in pairs} for pairs in (others, others - known))
+    for sample in samples:
+        plates = tuple(
+            dataclasses.replace(plate, text=None) if plate.text in told
+            or (plate.text in texts and (sample.path, plate.text) not in known) else plate
+            for plate in sample.plates
+        )
+        if sample.split is not Split.TRAIN or plates == sample.plates:
+            yield sample
+        elif not sample.crop:
+            yield dataclasses.replace(sample, plates=plates)
 
 
 def _learned(samples: Iterable[Sample]) -> int:

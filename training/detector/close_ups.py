@@ -78,11 +78,15 @@ def dev_candidates(
 
     Raises:
         UsageError: there is no detector. ModelError: it is not intact. DataError: there is no dev
-            frame.
+            frame, or it finds nothing in them.
     """
     if detector is None:
         raise UsageError("a closer look is judged by what a detector finds; add --detector DIR")
-    return candidates_of(finder(detector, threads), frames_of(data, Split.DEV))
+    candidates = candidates_of(finder(detector, threads), frames_of(data, Split.DEV))
+    if not any(one.detections for one in candidates):
+        raise DataError(f"{detector} finds nothing in the {len(candidates)} dev frames of {data}; "
+                        "a closer look is judged by what it makes of such finds")
+    return candidates
 
 
 def results(model: nn.Module, candidates: Sequence[Candidates]) -> list[FrameResult]:

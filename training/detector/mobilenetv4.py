@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from alpr_edge.errors import ModelError
 
 
 class Conv(NamedTuple):
@@ -227,8 +230,15 @@ def imagenet_weights(path: Path) -> dict[str, Tensor]:
 
     The published weights take RGB: the stem's input channels are turned round. The classifier's
     own layers are left out.
+
+    Raises:
+        ModelError: the file is absent or no safetensors file.
     """
-    state = load_file(path)
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); give the .safetensors file that timm "
+                         "publishes") from error
     state = {k: v for k, v in state.items() if not k.startswith(("conv_head", "norm_head",
                                                                  "classifier"))}
     state["conv_stem.weight"] = state["conv_stem.weight"].flip(1)

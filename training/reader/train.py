@@ -183,7 +183,8 @@ def run(
         options=options,
         notes={
             "variant": variant, "plates": len(items), "dropped": dict(dropped),
-            "data_hash": data_hash(data), "data_recipe": dataclasses.asdict(recipe.data),
+            "data_hash": data_hash(data), "lists": asked.hashes(),
+            "data_recipe": dataclasses.asdict(recipe.data),
             "encoder": load_weights(recipe.encoder).sha256 if recipe.encoder else None,
             "freeze_encoder": recipe.freeze_encoder,
             "two_rows_apart": sum(item.upper > 0 for item in items), **selected.notes,

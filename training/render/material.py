@@ -60,13 +60,13 @@ class RenderMaterial:
 
     @staticmethod
     def load(data_root: Path, unclear: bool = True) -> RenderMaterial:
-        """Load ``data_root``/render.
+        """Load ``data_root``/render, of a file the render beside it.
 
         ``unclear=False`` leaves out everything without a clear licence: what remains may be used
         for pictures that are published. Without the folder, Pillow's built-in font is used (a
         warning says so) and Chinese plates are not available.
         """
-        root = data_root / "render"
+        root = (data_root.parent if data_root.is_file() else data_root) / "render"
         folders = ["fonts_free"] + ["fonts_unclear"] * unclear
         files = [p for name in folders for p in sorted((root / name).glob("*.?tf"))]
         files += [p for name in folders for p in sorted((root / name).glob("*.?TF"))]

@@ -7,9 +7,7 @@ import contextlib
 import importlib
 import math
 import os
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from alpr_edge import __version__
 from alpr_edge.errors import AlprEdgeError, ExitCode, ImageError, StaleTuning, UsageError
+from alpr_edge.interrupts import interrupted_by_any
 from alpr_edge.picks import MODELS, PRECISIONS
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def read(options: argparse.Namespace) -> ExitCode:
     timings = []
     failed = interrupted = False
     try:
-        with _interrupted_by_any():
+        with interrupted_by_any():
             for file, result in _results(alpr, _progress(files, options.format), writer):
                 failed |= result is None
                 if result is not None:
@@ -159,22 +158,6 @@ def _results(
             record = error_record(file, error)
         writer.write(record)
         yield file, result
-
-
-@contextlib.contextmanager
-def _interrupted_by_any() -> Iterator[None]:
-    """SIGTERM and SIGHUP are Ctrl-C within, unless somebody handles or ignores them."""
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []  # Python allows no others to set handlers
-    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    for number in taken:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _alpr(options: argparse.Namespace) -> ALPR:

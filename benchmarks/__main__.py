@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from alpr_edge.errors import AlprEdgeError, ExitCode
+from alpr_edge.interrupts import interrupted_by_any
 from benchmarks import (
     accuracy,
     budget,
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         record.check(getattr(options, "out", None))
-        return int(_COMMANDS[options.command].main(options, arguments))
+        with interrupted_by_any():
+            return int(_COMMANDS[options.command].main(options, arguments))
     except AlprEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)

@@ -145,7 +145,7 @@ def _run(
     """The notes of a fresh process, and its peak.
 
     Raises:
-        DataError: the process failed; its message is printed by itself.
+        SystemExit: the process failed; it told why.
     """
     command = [sys.executable, "-m", "benchmarks", *arguments, "--child"]
     notes: list[tuple[int, float]] = []
@@ -153,14 +153,18 @@ def _run(
     environment = isa.capped_environment(options.isa)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("reading", total=options.frames)
-            for line in child.stdout:
-                number, megabytes, peak = json.loads(line)
-                notes.append((number, megabytes))
-                progress.update(task, completed=number)
+        try:
+            with Progress(console=Console(stderr=True), transient=True) as progress:
+                task = progress.add_task("reading", total=options.frames)
+                for line in child.stdout:
+                    number, megabytes, peak = json.loads(line)
+                    notes.append((number, megabytes))
+                    progress.update(task, completed=number)
+        except KeyboardInterrupt:
+            child.terminate()
+            raise
     if child.returncode:
-        raise DataError(f"the process that was watched ended with {child.returncode}; see above")
+        raise SystemExit(child.returncode)
     return notes, peak
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import subprocess
@@ -86,16 +87,20 @@ def save(report: Mapping[str, Any], path: Path | None) -> None:
 
 
 def write(text: str, path: Path | None) -> None:
-    """Write a text and a line's end; nothing without a path.
+    """Write a text and a line's end, whole or not at all; nothing without a path.
 
     Raises:
         OutputError: it cannot be written.
     """
     if path is None:
         return
+    partial = path.with_name(path.name + ".partial")
     try:
-        path.write_text(text + "\n", "utf-8")
+        partial.write_text(text + "\n", "utf-8")
+        partial.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written: {error.strerror}; choose another") from error
 
 

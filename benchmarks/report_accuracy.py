@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from alpr_edge.errors import DataError
 from benchmarks.accuracy_tables import TITLES
 from benchmarks.report_facts import facts
 
@@ -12,6 +13,8 @@ _LEFT_OUT = frozenset((
     "average_precision_50", "average_precision_50_95", "precision_70", "exact_position",
 ))
 """Figures that only the command prints."""
+_ALIKE = "isa", "split", "limit", "crops"
+"""What corrupted pictures' reports must have in common to stand in one table."""
 
 
 def accuracy(report: Mapping[str, Any]) -> list[str]:
@@ -38,10 +41,21 @@ def accuracy(report: Mapping[str, Any]) -> list[str]:
 
 
 def corruptions(reports: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Reports of corrupted pictures as one table: a row a corruption, cut-outs read exactly."""
+    """Reports of corrupted pictures as one table: a row a corruption, cut-outs read exactly.
+
+    Raises:
+        DataError: they are not all of the same model, pictures and instruction set.
+    """
     figure = "exact_match"
     groups = list(reports[0]["metrics"][figure])
     one = reports[0]
+    for report in reports:
+        differ = [name for name in _ALIKE if report.get(name) != one.get(name)]
+        differ += ["models"] if report["models"][-1] != one["models"][-1] else []
+        if differ:
+            names = " and ".join(" ".join(r["corruption"].values()) for r in (one, report))
+            raise DataError(f"reports of corruptions {names} differ in {', '.join(differ)}; one "
+                            "table needs the same: measure them again")
     lines = [
         f"{facts(one)}  ",
         f"Cut-outs of split {one['split']} read exactly by {model_title(one['models'][-1])}; k/n "

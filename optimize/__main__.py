@@ -12,6 +12,7 @@ from pathlib import Path
 
 from alpr_edge import isa
 from alpr_edge.errors import AlprEdgeError, ExitCode
+from alpr_edge.interrupts import interrupted_by_any
 from optimize import commands, judging, options, running
 
 Command = Callable[[str, str], argparse.ArgumentParser]
@@ -113,7 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and run it; returns the exit code."""
     given = parser().parse_args(arguments)
     try:
-        run(given)
+        with interrupted_by_any():
+            run(given)
     except AlprEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)

@@ -47,12 +47,15 @@ Made = dict[str, tuple[Path, Manifest]]
 
 def find_variants(out: Path, task: str) -> list[Path]:
     """All variants of one task under ``out``: the root's checkpoint and ONNX, then the IRs by name,
-    but for picks and half-made ones."""
+    but for picks and half-made ones, and those of another checkpoint, which standard error tells.
+    """
     above = [out / name / task for name in (TORCH, ONNX)]
     irs = [
         path.parent for path in sorted(out.rglob(f"{task}/{MODEL_XML}"))
         if not _is_of_another(path.parent, out)
     ]
+    if (above[0] / manifests.FILENAME).is_file():
+        irs = [folder for folder in irs if _descends(folder, manifests.load(above[0]))]
     return [
         *(folder for folder in above if (folder / manifests.FILENAME).is_file()),
         *(folder for folder in irs if variant_name(folder, out).split("/")[-1] != PICK),
@@ -64,6 +67,17 @@ def _is_of_another(folder: Path, out: Path) -> bool:
     as a closer look's."""
     between = folder.relative_to(out).parents
     return any((out / part / REPORT).is_file() for part in between if part != Path())
+
+
+def _descends(folder: Path, checkpoint: Manifest) -> bool:
+    """Whether an IR was made from a checkpoint, or is untrained; tells where it was not."""
+    made = manifests.load(folder)
+    found = _first_step(made) == UNTRAINED or checkpoint.files in [
+        manifest.files for manifest in (made, *made.ancestors)
+    ]
+    if not found:
+        _tell(f"{folder} is of another checkpoint than {', '.join(checkpoint.files)}: left out")
+    return found
 
 
 def variant_name(folder: Path, out: Path) -> str:
@@ -103,7 +117,7 @@ def measure(
         [None if _first_step(manifest) == UNTRAINED else _accuracy(name, made, out, judging)
          for name, (_, manifest) in made.items()]
     )
-    _tell(f"latency of {len(made)} {task} variants at {judging.target}")
+    _tell(f"latency of {len(made)} {task} variants at {judging.target} ...")
     times = _latencies(made, out, judging, threads, runs)
     latencies = [Latency(**latency) for latency in times.pop("latencies")]
     measured = Measured(
@@ -134,7 +148,7 @@ def _sets(pictures: Sequence[Sample], task: str) -> tuple[tuple[str, int], ...]:
 def _accuracy(name: str, made: Made, out: Path, judging: Judging) -> Accuracy:
     folder, manifest = made[name]
     number = list(made).index(name) + 1
-    _tell(f"accuracy of {name} {manifest.task} at {judging.target} ({number}/{len(made)})")
+    _tell(f"accuracy of {name} {manifest.task} at {judging.target} ({number}/{len(made)}) ...")
     return evaluate_at(folder, out, judging)
 
 
@@ -155,8 +169,8 @@ def _first_step(manifest: Manifest) -> str:
     return (manifest, *manifest.ancestors)[-1].step
 
 
-def _tell(work: str) -> None:
-    print(f"  {work} ...", file=sys.stderr, flush=True)
+def _tell(what: str) -> None:
+    print(f"  {what}", file=sys.stderr, flush=True)
 
 
 def _loaded(folders: Sequence[Path], out: Path) -> Made:

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge import geometry
-from alpr_edge.data import Sample, Split, read, spread
+from alpr_edge.data import PlateTruth, Sample, Split, read, spread
 from alpr_edge.detector import PlateDetector
 from alpr_edge.errors import DataError
 from alpr_edge.images import load_image
 from alpr_edge.manifest import Manifest
-from alpr_edge.types import Image
+from alpr_edge.types import Image, Quad
 
 HELD_OUT_EVERY = 4
 RAW_PICTURES = 16
@@ -29,7 +29,7 @@ RAW_PICTURES = 16
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """Frames (for a detector) or plate cut-outs (for a reader), sorted by path."""
+    """Frames (for a detector) or plates (for a reader), sorted by path."""
 
     statistics: tuple[Sample, ...]
     held_out: tuple[Sample, ...]
@@ -54,7 +54,8 @@ def digest(samples: Iterable[Sample]) -> str:
 
 
 def calibration_pictures(data: Path, *, crops: bool, limit: int | None = None) -> Pictures:
-    """The calib frames of ``data``, or with ``crops`` its plate cut-outs.
+    """The calib frames of ``data``, or with ``crops`` its plate cut-outs; where it has none, the
+    first plate of each of its frames.
 
     ``limit`` takes that many, evenly spread.
 
@@ -65,7 +66,8 @@ def calibration_pictures(data: Path, *, crops: bool, limit: int | None = None) -
     if len(found) < 2:
         raise DataError(
             f"{data} has {len(found)} {_kind(crops)} of split {Split.CALIB}; at least 2 are "
-            "needed, one to calibrate on and one to compare on"
+            "needed, one to calibrate on and one to compare on; of CCPD, list some in "
+            "splits/calib.txt"
         )
     held_out = found[::HELD_OUT_EVERY]
     statistics = [s for i, s in enumerate(found) if i % HELD_OUT_EVERY]
@@ -75,7 +77,8 @@ def calibration_pictures(data: Path, *, crops: bool, limit: int | None = None) -
 def judging_pictures(
     data: Path, *, crops: bool, split: str = Split.DEV, limit: int | None = None
 ) -> list[Sample]:
-    """The frames that accuracy is judged on, or with ``crops`` the cut-outs with a text.
+    """The frames that accuracy is judged on, or with ``crops`` the cut-outs with a text; where
+    there are none, the plates with one of frames.
 
     ``limit`` takes that many, evenly spread.
 
@@ -92,32 +95,45 @@ def judging_pictures(
 
 
 def _of_split(data: Path, split: str, *, crops: bool, limit: int | None) -> list[Sample]:
-    """Frames or cut-outs sorted by path, at most ``limit``; of cut-outs to judge on those that have
-    a text."""
-    found = [
-        s for s in read(data) if s.split == split and s.crop == crops
-        and (not crops or split == Split.CALIB or s.plates[0].text is not None)
-    ]
+    """Frames or plates sorted by path, at most ``limit``; of plates to judge on those that have a
+    text."""
+    samples = [sample for sample in read(data) if sample.split == split]
+    found = [sample for sample in samples if sample.crop == crops]
+    if crops:
+        plates = found or [
+            dataclasses.replace(frame, plates=(plate,))
+            for frame in samples
+            for plate in frame.plates[: 1 if split == Split.CALIB else None]
+        ]
+        found = [s for s in plates if split == Split.CALIB or s.plates[0].text is not None]
     found.sort(key=lambda sample: sample.path)
     return found if limit is None else spread(found, limit)
 
 
 def _kind(crops: bool) -> str:
-    return "plate cut-outs" if crops else "frames"
+    return "plates" if crops else "frames"
 
 
 def network_inputs(manifest: Manifest, samples: Sequence[Sample]) -> Iterator[NDArray[np.uint8]]:
-    """Each picture as the network of ``manifest`` takes it: (1, H, W, 3) uint8 BGR."""
+    """Each picture, or the plate of a frame, as the network of ``manifest`` takes it: (1, H, W, 3)
+    uint8 BGR."""
     for sample in samples:
-        yield fit(manifest, load_image(sample.path))[None]
+        yield fit(manifest, load_image(sample.path), None if sample.crop else sample.plates)[None]
 
 
-def fit(manifest: Manifest, image: Image) -> Image:
-    """One whole picture resized the way ``manifest`` says: (H, W, 3) uint8 BGR."""
+def fit(manifest: Manifest, image: Image, plates: Sequence[PlateTruth] | None = None) -> Image:
+    """One picture resized the way ``manifest`` says: (H, W, 3) uint8 BGR. A network of plates gets
+    the first of ``plates``, else the whole picture."""
     _, height, width, _ = manifest.input.shape
     if manifest.input.resize == "letterbox":
         return geometry.letterbox(image, height, width)[0]
-    return geometry.rectify(image, geometry.whole(image), height, width)
+    corners = geometry.whole(image) if plates is None else _corners(plates[0])
+    return geometry.rectify(image, corners, height, width)
+
+
+def _corners(plate: PlateTruth) -> Quad:
+    """The best that is known of a plate's corners."""
+    return plate.corners or plate.corners_pseudo or geometry.box_quad(plate.box)
 
 
 def detected_plates(detector: PlateDetector, frames: Sequence[Sample]) -> Iterator[Image]:

@@ -12,7 +12,10 @@ import tiny
 pytest.importorskip("nncf", reason="needs the extra 'optimize'")
 
 
+from alpr_edge import manifest as manifests
 from alpr_edge.errors import DataError
+from alpr_edge.geometry import box_quad, rectify
+from alpr_edge.images import load_image
 from alpr_edge.types import Detection
 from optimize import compare, pictures
 from optimize.__main__ import main
@@ -139,5 +142,23 @@ def test_statistics_and_comparison_never_share_a_picture(data):
         assert all(path.name.startswith("calib") for path in paths)
         assert len(found.raw()) == 2
     assert len(pictures.calibration_pictures(data, crops=True, limit=5).statistics) == 3
+
+
+def test_without_cut_outs_a_reader_gets_the_plates_of_frames(data, tmp_path):
+    (data / "crops.jsonl").unlink()
+    found = pictures.calibration_pictures(data, crops=True)
+    assert [len(found.statistics), len(found.held_out)] == [6, 2]
+    manifest = manifests.load(tiny.build_reader(tmp_path / "a", "A1"))
+    [sample, *_] = found.held_out
+    [plate] = sample.plates
+    image = load_image(sample.path)
+    _, height, width, _ = manifest.input.shape
+    wanted = rectify(image, plate.corners or box_quad(plate.box), height, width)
+    [given] = pictures.network_inputs(manifest, [sample])
+    assert np.array_equal(given[0], wanted)
+    assert not np.array_equal(given[0], pictures.fit(manifest, image))
+
+
+def test_one_picture_is_too_few(data):
     with pytest.raises(DataError, match="has 1 frames of split calib"):
         pictures.calibration_pictures(data, crops=False, limit=1)

@@ -88,6 +88,8 @@ def test_ccpd_split_lists_win(tmp_path):
     write(tmp_path / "splits/test.txt", f"ccpd_base/{other}\n")
     assert [s.split for s in read(tmp_path)] == [Split.DEV, Split.VAL]
     assert [s.split for s in read(tmp_path / "ccpd_base")] == [Split.DEV, Split.VAL]
+    write(tmp_path / "splits/calib.txt", f"ccpd_base/{other}\n")
+    assert [s.split for s in read(tmp_path)] == [Split.DEV, Split.CALIB]
 
 
 def test_ccpd2020_split_folders(tmp_path):

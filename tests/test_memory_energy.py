@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from alpr_edge.errors import DataError, UsageError
+from alpr_edge.errors import DataError, ExitCode, UsageError
 from benchmarks import energy, memory
 from benchmarks.__main__ import main
 from benchmarks.energy import Meter, find_meter, per_frame
@@ -23,6 +26,22 @@ def test_growth_is_the_slope_of_the_second_half():
     assert not heavy.met
     with pytest.raises(DataError, match="at least 4"):
         memory.judged([(1, 100.0)], peak=100.0)
+
+
+def test_a_child_that_fails_tells_why(tmp_path, capfd):
+    with pytest.raises(SystemExit) as ended:
+        main(["memory", "--models", str(tmp_path), "--frames", "4"])
+    assert ended.value.code == ExitCode.MODEL and "error: " in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_benchmark_that_is_ended_is_interrupted(number, monkeypatch):
+    def ended(*_):
+        os.kill(os.getpid(), number)
+        time.sleep(1)
+
+    monkeypatch.setattr(energy, "main", ended)
+    assert main(["energy"]) == ExitCode.INTERRUPTED
 
 
 def test_resident_memory_is_the_kernels(tmp_path):

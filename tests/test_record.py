@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,21 @@ def test_a_report_is_written_and_read_again(tmp_path):
     record.save(report, None)
     with pytest.raises(OutputError, match="choose another"):
         record.save(report, tmp_path / "no" / "a.json")
+
+
+def test_a_full_disk_leaves_the_report_before(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    record.save({"runs": 3}, path)
+    written = Path.write_text
+
+    def full(self, text, *rest):
+        written(self, text[:4], *rest)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OutputError, match="No space left"):
+        record.save({"runs": 4}, path)
+    assert json.loads(path.read_text()) == {"runs": 3} and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(("text", "reason"), [

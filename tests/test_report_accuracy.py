@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from alpr_edge.errors import DataError
 from benchmarks import report_accuracy
 
 
@@ -44,3 +47,8 @@ def test_corruptions_are_a_table_of_the_last_model():
     assert "A CPU, 2 cores, ISA avx2 (oneDNN: Intel AVX2)" in lines[0]
     assert "split val read exactly by a (FP16, FP16)" in lines[1]
     assert lines[3:] == ["| | us |", "|---|---|", "| far, strong | 9/10 = 90.0% (60.0% to 98.0%) |"]
+    far = report | {"corruption": {"name": "blur", "strength": "medium"}, "crops": 3}
+    with pytest.raises(DataError, match="far strong and blur medium differ in crops"):
+        report_accuracy.corruptions([report, far])
+    with pytest.raises(DataError, match="differ in models"):
+        report_accuracy.corruptions([report, report | {"models": [about | {"folder": "b"}]}])

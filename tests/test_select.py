@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -159,6 +160,22 @@ def test_another_out_inside_is_left_alone(readers, data, tmp_path, in_process):
     assert len(measure.find_variants(out, "reader")) == len(before) + 1
     (out / "closer" / "report.json").write_text("{}")
     assert measure.find_variants(out, "reader") == before
+
+
+def test_what_an_older_checkpoint_left_is_left_out(readers, tmp_path, capsys):
+    out = tmp_path / "out"
+    made = manifests.load(readers[0])
+    weights = out / "torch" / "reader" / "new.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    files = {weights.name: manifests.hash_file(weights)}
+    train = dataclasses.replace(made, step="train", files=files)
+    manifests.save(train, out / "torch" / "reader")
+    descended = dataclasses.replace(made, parent=manifests.digest(train), ancestors=(train,))
+    manifests.save(descended, readers[0])
+    assert measure.find_variants(out, "reader") == [out / "torch" / "reader", readers[0]]
+    told = capsys.readouterr().err
+    assert "wrong/reader is of another checkpoint than new.safetensors: left out" in told
 
 
 def test_a_pick_of_a_model_that_is_gone_is_forgotten(readers, data, tmp_path, in_process):

@@ -5,7 +5,8 @@
 
 CCPD2019 has ``ccpd_base, ccpd_weather, ... ccpd_np`` and ``splits/*.txt``, CCPD2020 has
 ``ccpd_green/{train,val,test}``. Its authors' train, val and test are our train, dev and val; where
-no list or folder says, ccpd_base is train, ccpd_weather is dev and every other subset val.
+no list or folder says, ccpd_base is train, ccpd_weather is dev and every other subset val. A list
+of one's own, ``splits/calib.txt``, names the pictures to quantize on.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _NONE = "O"
 """Plates have no letter O; in CCPD's three lists it stands for "no character"."""
 _LENGTHS = (7, 8)
 _AUTHORS_SPLITS = {"train": Split.TRAIN, "val": Split.DEV, "test": Split.VAL}
+_OWN_SPLITS = {"calib": Split.CALIB}
+"""Counts before the authors'."""
 _SUBSET_SPLITS = {"ccpd_base": Split.TRAIN, "ccpd_weather": Split.DEV}
 
 
@@ -122,9 +125,9 @@ def _folder_split(inside: Path) -> Split | None:
 
 
 def _split_lists(folder: Path) -> dict[str, Split]:
-    """Picture path relative to CCPD's root → split, from train.txt, val.txt and test.txt."""
+    """Picture path relative to CCPD's root → split, from the lists in ``folder``."""
     splits = {}
-    for name, split in _AUTHORS_SPLITS.items():
+    for name, split in (_AUTHORS_SPLITS | _OWN_SPLITS).items():
         path = folder / f"{name}.txt"
         if path.exists():
             for line in text_lines(path):

@@ -264,7 +264,10 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("read", help="read the plates of pictures")
     command.set_defaults(run=read)
-    command.add_argument("paths", nargs="+", metavar="PATH", help="picture, folder or pattern")
+    command.add_argument(
+        "paths", nargs="+", metavar="PATH",
+        help="picture, folder (without the folders in it) or pattern",
+    )
     command.add_argument("--format", choices=_FORMATS, default="table", help="default: table")
     command.add_argument("--save-annotated", metavar="DIR", help="write pictures with plates drawn")
     command.add_argument(

@@ -121,7 +121,7 @@ class ALPR:
         self._read = _staged_reader(self.reader)
 
     def twin(self) -> ALPR:
-        """Another object on the same compiled networks, which computes at the same time.
+        """Another object on the same compiled networks. As many as ``streams`` compute at a time.
 
         Raises:
             UsageError: the detector or reader is one of your own.

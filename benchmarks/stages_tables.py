@@ -27,12 +27,12 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 def _machine(report: Mapping[str, Any]) -> list[str]:
     machine, isa, harness = report["machine"], report["isa"], report["harness"]
-    cores = ", ".join(map(str, report["pinned"])) if report["pinned"] else "all"
+    cores = "cores " + ", ".join(map(str, report["pinned"])) if report["pinned"] else "all cores"
     sizes = ", ".join(f"{frame} {w} x {h}" for frame, (w, h) in report["frames"].items())
     return [
         *told_noise(report),
         f"{machine['cpu']}, {machine['usable_cores'] or machine['cores']} cores, "
-        f"{report['threads']} threads on {cores} of them, ISA {isa['asked']} (oneDNN: "
+        f"{report['threads']} threads on {cores}, ISA {isa['asked']} (oneDNN: "
         f"{isa['onednn']}), OpenVINO {machine['openvino']}, alpr-edge {machine['alpr_edge']}, "
         f"commit {report['commit']}, {report['date'][:10]}.",
         f"{report['runs']} runs over {len(report['scenes'])} {report['pictures']} ({sizes}), "

@@ -207,7 +207,8 @@ def load_report(path: Path, split: str) -> dict[str, Any]:
         return empty
     if report["split"] != split:
         raise UsageError(
-            f"{path} tells of split {report['split']}, not {split}; choose another --report"
+            f"{path} tells of split {report['split']}, not {split}; measure with another --report, "
+            "or remove this one"
         )
     return report
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,9 +26,9 @@ class AnnotatedFolder:
     """
 
     def __init__(self, folder: str, files: Iterable[str]) -> None:
-        where = Path(folder).resolve()
-        for file in map(Path, files):
-            if file.resolve().parent == where:
+        where = os.path.realpath(folder)
+        for file in files:
+            if os.path.dirname(os.path.realpath(file)) == where:
                 raise UsageError(f"{folder} holds {file}, which is read: name another folder for "
                                  "annotated pictures")
         self.folder = output_folder(Path(folder))
@@ -39,15 +40,8 @@ class AnnotatedFolder:
         Raises:
             OutputError: it cannot be written.
         """
-        path = self._path(file)
         _, data = cv2.imencode(".jpg", draw_plates(result.image, result.plates))
-        partial = self.folder / ".partial"
-        try:
-            partial.write_bytes(data.tobytes())
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+        write_picture(self._path(file), data.tobytes())
 
     def _path(self, file: str) -> Path:
         stem = Path(file).stem
@@ -59,6 +53,24 @@ class AnnotatedFolder:
             name = f"{stem}-{number}"
         self._used.add(name)
         return self.folder / f"{name}.jpg"
+
+
+def write_picture(path: Path, picture: bytes) -> None:
+    """Write a file; the one before it stays until it can be replaced by a whole one.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = path.with_name(f".{os.getpid()}.partial")
+    try:
+        partial.write_bytes(picture)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}; free space, or name another folder"
+        ) from error
 
 
 def output_folder(folder: Path) -> Path:

@@ -16,6 +16,7 @@ import pytest
 import tiny
 
 from alpr_edge import cli
+from alpr_edge.annotated import write_picture
 from alpr_edge.errors import ExitCode
 from alpr_edge.inputs import find_pictures
 
@@ -282,6 +283,29 @@ def test_a_pipe_that_nobody_writes_to_is_not_waited_for(run, photos):
     os.mkfifo(photos / "pipe.jpg")
     code, _, err = run(photos / "pipe.jpg", photos / "a.jpg")
     assert code == ExitCode.FAILED and "pipe.jpg: the file is empty" in err
+
+
+def test_a_link_to_itself_is_told_beside_annotated_pictures(run, photos, tmp_path):
+    (photos / "loop.jpg").symlink_to("loop.jpg")
+    code, _, err = run(photos / "loop.jpg", photos / "a.jpg", "--save-annotated", tmp_path / "out")
+    assert code == ExitCode.FAILED and "loop.jpg" in err and "Traceback" not in err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.jpg"]
+
+
+def test_two_processes_annotate_into_one_folder(tmp_path, monkeypatch):
+    replace = Path.replace
+
+    def replaced(partial: Path, path: Path) -> None:
+        if path.name == "a.jpg":  # another process, meanwhile
+            monkeypatch.setattr(os, "getpid", lambda: 1)
+            write_picture(tmp_path / "b.jpg", b"theirs")
+        replace(partial, path)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    write_picture(tmp_path / "a.jpg", b"ours")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "a.jpg": b"ours", "b.jpg": b"theirs",
+    }
 
 
 def test_annotated_pictures_of_the_longest_names_are_written(run, photos, tmp_path):

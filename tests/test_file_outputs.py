@@ -18,11 +18,11 @@ import pytest
 from conftest import ROOT
 from events import EVENT, MEDIA, NO_MEDIA, ended
 
-from alpr_edge.errors import OutputError
+from alpr_edge.errors import OutputError, UsageError
 from alpr_edge.geometry import box_quad
 from alpr_edge.types import Plate
 from alpr_edge.watch import annotated_video
-from alpr_edge.watch.annotated_video import FILE_SECONDS, AnnotatedVideos
+from alpr_edge.watch.annotated_video import FILE_SECONDS, RETRY_SECONDS, AnnotatedVideos
 from alpr_edge.watch.config import FilesConfig, PrivacyConfig
 from alpr_edge.watch.event_json import event_json, event_of
 from alpr_edge.watch.event_pictures import EventPictures
@@ -86,6 +86,30 @@ def test_a_table_keeps_to_the_columns_it_has(tmp_path):
     table.event(dataclasses.replace(EVENT, file="a.jpg"), MEDIA)
     table.close()
     assert path.read_text("utf-8").splitlines()[2] == f"{EVENT.key},{EVENT.text},gate"
+
+
+def test_a_table_of_other_columns_is_left_alone(tmp_path):
+    path = tmp_path / "plates.csv"
+    for other in ("file,error,text\n", "key;id;final\n"):
+        path.write_text(other)
+        with pytest.raises(UsageError, match="plates.csv is no table of events: its first line"):
+            EventTable(path)
+        assert path.read_text() == other
+    path.write_text("\ufeffkey,text\n", "utf-8")
+    EventTable(path).close()
+
+
+@pytest.mark.parametrize("kind", [EventLines, EventTable])
+def test_a_line_that_a_crash_has_torn_is_ended(tmp_path, kind):
+    path = tmp_path / "events"
+    for number in range(2):
+        lines = kind(path)
+        lines.event(EVENT, MEDIA)
+        lines.close()
+        if not number:
+            path.write_bytes(path.read_bytes()[:-10])
+    *_, torn, whole = path.read_text("utf-8").splitlines()
+    assert whole[:-9] == torn
 
 
 def test_lines_to_stdout_stay_open(capfd):
@@ -208,7 +232,8 @@ time.sleep(60)
     assert shown[-1][0] >= 4.0
 
 
-def test_a_video_that_cannot_be_written_is_an_output_error(tmp_path):
+def test_a_video_that_cannot_be_written_is_an_output_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(annotated_video, "RETRY_SECONDS", 0.0)
     videos = AnnotatedVideos(tmp_path / "videos")
     (tmp_path / "videos").rmdir()
     with pytest.raises(OutputError, match="video of camera gate"):
@@ -217,6 +242,36 @@ def test_a_video_that_cannot_be_written_is_an_output_error(tmp_path):
     videos.view(view())  # it goes on where there is room again
     videos.close()
     assert len(list((tmp_path / "videos").iterdir())) == 1
+
+
+def test_a_full_disk_is_tried_now_and_then_and_gets_no_files(tmp_path, monkeypatch):
+    now, tries = 1000.0, []
+
+    def full(self, image, moment):
+        tries.append(moment)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(annotated_video.time, "monotonic", lambda: now)
+    videos = AnnotatedVideos(tmp_path)
+    with monkeypatch.context() as context:
+        context.setattr(annotated_video._Video, "write", full)
+        for number in range(24):
+            with pytest.raises(OutputError, match="No space left"):
+                videos.view(view(number, float(number)))
+            now += 1
+    assert tries == [0.0, 10.0, 20.0] and list(tmp_path.iterdir()) == []
+    now += RETRY_SECONDS
+    videos.view(view())
+    videos.close()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_video_in_a_folder_with_a_colon_in_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    videos = AnnotatedVideos(Path("12:00"))
+    videos.view(view())
+    videos.close()
+    assert len(list(Path("12:00").iterdir())) == 1
 
 
 def test_an_events_pictures(tmp_path):
@@ -261,8 +316,25 @@ def test_a_picture_an_event(tmp_path):
     pictures.event(EVENT, media)
     assert decoded(path.read_bytes()).shape == scene.shape
     assert path.read_bytes() != media.scene  # the plate is drawn
-    EventPictures(tmp_path, plain=True).event(EVENT, media)
-    assert path.read_bytes() == media.scene
+    plain = EventPictures(tmp_path, plain=True)
+    plain.event(EVENT, media)
+    plain.event(ended(EVENT), Media(crop=media.crop, scene=None))
+    assert path.read_bytes() == media.scene  # a crop would show the plate
+
+
+def test_a_full_disk_leaves_the_picture_before(tmp_path, monkeypatch):
+    def torn(self: Path, data: bytes) -> None:
+        self.open("wb").close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    pictures = EventPictures(tmp_path)
+    pictures.event(EVENT, Media(crop=MEDIA.crop, scene=None))
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_bytes", torn)
+        with pytest.raises(OutputError, match="cannot be written: No space left .*; free space"):
+            pictures.event(ended(EVENT), Media(crop=b"other", scene=None))
+    [path] = tmp_path.iterdir()
+    assert path.read_bytes() == MEDIA.crop
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2)])
@@ -274,7 +346,8 @@ def test_a_video_of_the_smallest_pictures(tmp_path, size):
     assert image.shape[:2] == (2, size[0] + size[0] % 2)
 
 
-def test_a_picture_that_no_encoder_takes_is_an_error_of_the_output(tmp_path):
+def test_a_picture_that_no_encoder_takes_is_an_error_of_the_output(tmp_path, monkeypatch):
+    monkeypatch.setattr(annotated_video, "RETRY_SECONDS", 0.0)
     videos = AnnotatedVideos(tmp_path, plain=True)
     with pytest.raises(OutputError, match="video of camera gate"):
         videos.view(view(size=(20000, 100)))

@@ -186,7 +186,7 @@ def test_without_a_broker_events_stay_and_closing_is_quick():
     assert time.monotonic() - began < 3
 
 
-@pytest.mark.parametrize("changes", [{"host": ""}, {"port": 0}])
+@pytest.mark.parametrize("changes", [{"host": ""}, {"host": "broker..lan"}, {"port": 0}])
 def test_settings_that_cannot_be_are_told(changes):
     with pytest.raises(UsageError, match="host and port"):
         Mqtt(MqttConfig(**{"host": "broker"} | changes), [])

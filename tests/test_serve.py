@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import tomllib
 
 import cv2
@@ -219,6 +220,9 @@ def test_head_is_answered_as_get_is(client, path):
 def test_a_name_given_twice_is_refused(client):
     body = refused(client.get(f"{EVENTS}?text=a&text=b"), 422, "invalid_parameter")
     assert body["error"] == "text: given more than once"
+    began = time.process_time()
+    refused(client.get(f"{EVENTS}?{'text=&' * 10_000}"), 422, "invalid_parameter")
+    assert time.process_time() - began < 0.3
 
 
 def test_unknown_names_in_a_query_are_refused(client):

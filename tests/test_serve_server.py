@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from conftest import ROOT
-from events import NO_MEDIA, event
+from events import NO_MEDIA, event, until
 from serve_fakes import FakeWatch
 
 from alpr_edge.cli import main
@@ -113,6 +113,75 @@ def test_what_is_no_http_is_told_so_in_json(sent):
         assert head.startswith(b"HTTP/1.1 400 ") and b"application/json" in head
         assert json.loads(body)["code"] == "no_http"
         assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+def connected(server: Server, sent: bytes = b"") -> socket.socket:
+    address = httpx.URL(server.url)
+    connection = socket.create_connection((address.host, address.port), timeout=5)
+    connection.sendall(sent)
+    return connection
+
+
+ASKED = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+
+
+def test_connections_beyond_the_most_are_closed_at_once(monkeypatch):
+    monkeypatch.setattr("alpr_edge.serve.server.MOST_CONNECTIONS", 2)
+    with server_of(FakeWatch()) as server, connected(server), \
+            connected(server) as second, connected(server) as third:
+        assert third.recv(1) == b""
+        second.sendall(ASKED + b"\r\n")
+        assert second.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(("request_before", "part"), [
+    (b"", b""), (b"", ASKED), (ASKED + b"\r\n", b"G"), (ASKED + b"Content-Length: 9\r\n\r\n", b"x"),
+])
+def test_who_sends_no_whole_request_in_time_is_cut_off(monkeypatch, request_before, part):
+    monkeypatch.setattr("alpr_edge.serve.server.HEAD_SECONDS", 0.2)
+    with server_of(FakeWatch()) as server, connected(server, request_before) as connection:
+        if request_before:
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(part)
+        while connection.recv(4096):
+            pass  # the rest of the answer
+
+
+def test_a_broken_body_after_the_answer_ends_the_connection_without_a_traceback(caplog):
+    chunked = ASKED + b"Transfer-Encoding: chunked\r\n\r\n"
+    with server_of(FakeWatch()) as server, connected(server, chunked) as connection:
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"no number\r\n")
+        while connection.recv(4096):
+            pass
+    assert [record.name for record in caplog.records] == ["uvicorn.error"]
+
+
+def test_who_takes_nothing_of_the_answers_is_cut_off(monkeypatch):
+    monkeypatch.setattr("alpr_edge.serve.server.STALL_SECONDS", 0.3)
+    asked = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000
+    with server_of(FakeWatch()) as server, connected(server, asked) as connection:
+        assert connection.recv(10)
+        until(lambda: not server._uvicorn.server_state.connections)
+
+
+def test_slow_uploads_and_streams_are_not_cut_off(monkeypatch):
+    monkeypatch.setattr("alpr_edge.serve.server.HEAD_SECONDS", 0.1)
+    watch, picture = FakeWatch(), (DEMO / "eu.jpg").read_bytes()
+
+    def slowly():
+        for begin in range(0, len(picture), len(picture) // 4):
+            yield picture[begin : begin + len(picture) // 4]
+            time.sleep(0.1)
+
+    with server_of(watch) as server, httpx.stream(
+        "GET", f"{server.url}/v1/events/stream"
+    ) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "retry: 2000"
+        assert httpx.post(f"{server.url}/v1/read", content=slowly()).status_code == 200
+        watch.add(event(1))
+        assert any(line == f"id: {event(1).key}" for line in lines)
 
 
 def test_more_requests_than_it_serves_at_once_are_refused(monkeypatch):

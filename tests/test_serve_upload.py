@@ -104,6 +104,7 @@ REFUSED = [
     (JPEG[:-9], 422, "damaged_picture"),
     (PNG[:60], 422, "damaged_picture"),
     (b"\xff\xd8\xff\xd9", 422, "damaged_picture"),
+    (b"\xff\xd8\xff" + b"\xe0\x00\x02\xff" * 40_000, 422, "damaged_picture"),
     (b"BM", 422, "damaged_picture"),
     (b"RIFF\0\0\0\0WEBPnone", 422, "damaged_picture"),
     (JPEG[:-2] + b"\xff\xda" * 101 + JPEG[-2:], 422, "damaged_picture"),
@@ -121,6 +122,13 @@ def test_refuses(client, watch, form):
         sent = {"files": {"image": ("a.jpg", data)}} if form else {"content": data}
         refused(client.post(READ, **sent), status, code)
     assert not watch.pictures
+
+
+def test_a_run_of_fill_bytes_is_refused_at_once():
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match="no frame header"):
+        picture_size(b"\xff\xd8" + b"\xff" * 70_000)
+    assert time.perf_counter() - began < 1
 
 
 def test_decoding_counts_as_loading(client, monkeypatch):

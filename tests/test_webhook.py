@@ -99,6 +99,13 @@ def test_who_is_not_there_is_tried_again():
     webhook.close()
 
 
+def test_a_name_that_no_host_can_have_is_told():
+    webhook = Webhook(WebhookConfig(name="a", url="http://gate..lan/hook"))
+    error = refusal(webhook)
+    assert not error.permanent and "gate..lan" in str(error) and "check the URL" in str(error)
+    webhook.close()
+
+
 def test_who_does_not_answer_in_time_is_tried_again():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"

@@ -9,8 +9,10 @@ KINDS = ("JPEG", "PNG", "WebP", "BMP")
 """What the service reads; every other kind would be one more decoder in reach of strangers."""
 MAX_SCANS = 100
 """Of a progressive JPEG: a usual one has about 10, and each is a pass over all pixels."""
+MAX_SEGMENTS = 1000
+"""Of a JPEG before its frame header; a usual one has about 10."""
 
-_JPEG_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
 """The next marker that has a segment."""
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Begins of frames; the others in between are tables."""
@@ -42,13 +44,15 @@ def _jpeg(data: bytes) -> tuple[int, int]:
     if (scans := data.count(_JPEG_SCAN)) > MAX_SCANS:
         raise ValueError(f"the JPEG has {scans} scans; at most {MAX_SCANS} are read")
     position = 2
-    while marker := _JPEG_MARKER.search(data, position):
+    for _ in range(MAX_SEGMENTS):
+        if (marker := _JPEG_MARKER.search(data, position)) is None:
+            raise ValueError("the JPEG has no frame header")
         if marker[1][0] in _JPEG_SIZES:
             height, width = _numbers(data, marker.end() + 3, 2, "big")
             return width, height
         length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
         position = marker.end() + max(2, length)
-    raise ValueError("the JPEG has no frame header")
+    raise ValueError(f"the JPEG has no frame header in its first {MAX_SEGMENTS} segments")
 
 
 def _webp(data: bytes) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -61,8 +62,8 @@ async def only_known(request: Request) -> None:
             422, "invalid_parameter", f"{', '.join(unknown)}: unknown",
             f"known here: {', '.join(known) or 'none'}; see /docs",
         )
-    names = [name for name, _ in request.query_params.multi_items()]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    names = collections.Counter(name for name, _ in request.query_params.multi_items())
+    if twice := sorted(name for name, count in names.items() if count > 1):
         raise RequestError(
             422, "invalid_parameter", f"{', '.join(twice)}: given more than once", "give it once"
         )

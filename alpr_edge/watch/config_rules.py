@@ -123,6 +123,18 @@ def split_url(text: str) -> urllib.parse.SplitResult | None:
         return None
 
 
+def host_problem(host: str) -> str | None:
+    """What is wrong with a host's name or address, if anything."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return (
+            f"got the host {host!r}; allowed: an address, or a name whose parts between dots have "
+            "1 to 63 characters"
+        )
+    return None
+
+
 def polygon_problem(polygon: Polygon) -> str | None:
     """What is wrong with a region's polygon, if anything."""
     if len(polygon) < 3:
@@ -146,6 +158,8 @@ def _webhook(hook: WebhookConfig, i: int, config: Config) -> Iterator[Mistake]:
     url = split_url(hook.url)
     if url is None or url.scheme not in ("http", "https"):
         yield Mistake(key=key, message=f"got {hook.url!r}; allowed: http://... or https://...")
+    elif problem := host_problem(url.hostname or ""):
+        yield Mistake(key=key, message=problem)
     elif url.username or url.password:
         yield Mistake(key=key, message=(
             "got a URL with a user's name in it; write a token to a file and name that as "
@@ -170,6 +184,8 @@ def _mqtt(mqtt: MqttConfig, config: Config) -> Iterator[Mistake]:
         yield Mistake(key=("mqtt", "host"), message=(
             "got nothing; allowed: the broker's name or address"
         ))
+    elif problem := host_problem(mqtt.host):
+        yield Mistake(key=("mqtt", "host"), message=problem)
     for name in ("topic", "discovery"):
         value = getattr(mqtt, name)
         if value is not None and not TOPIC.fullmatch(value):
@@ -195,7 +211,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _serve(serve: ServeConfig) -> Iterator[Mistake]:
-    if not is_loopback(serve.host) and serve.token_file is None:
+    if problem := host_problem(serve.host):
+        yield Mistake(key=("serve", "host"), message=problem)
+    elif not is_loopback(serve.host) and serve.token_file is None:
         yield Mistake(key=("serve", "host"), message=(
             f"got {serve.host!r} without token_file; others on the network need a token: write "
             "one to a file and name it as token_file, or take 127.0.0.1"

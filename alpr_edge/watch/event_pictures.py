@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from alpr_edge._cv2 import cv2
-from alpr_edge.annotated import output_folder
+from alpr_edge.annotated import output_folder, write_picture
 from alpr_edge.draw import draw_plates
-from alpr_edge.errors import OutputError
 from alpr_edge.geometry import as_quad, quad_box
 from alpr_edge.types import Plate
 from alpr_edge.watch.media import jpeg
@@ -19,8 +18,8 @@ from alpr_edge.watch.types import CameraStatus, Event, Media, View
 class EventPictures:
     """Writes ``CAMERA-ID.jpg``: the scene with the plate drawn, or the crop where no scene is kept.
 
-    The second announcement of a vehicle replaces the picture of the first. ``plain`` draws nothing:
-    a text beside a blurred plate would tell it.
+    The second announcement of a vehicle replaces the picture of the first. ``plain`` draws nothing
+    and writes no crop: either would tell the text of a blurred plate.
 
     Raises:
         OutputError: the folder cannot be made.
@@ -36,18 +35,12 @@ class EventPictures:
         Raises:
             OutputError: it cannot be written.
         """
-        picture = media.scene or media.crop
-        if picture is None:
-            return
-        if media.scene and not self._plain:
-            picture = _with_plate(media.scene, event)
-        path = self._folder / f"{event.camera}-{event.id}.jpg"
-        try:
-            path.write_bytes(picture)
-        except OSError as error:
-            raise OutputError(
-                f"{path} cannot be written: {error.strerror}; free space, or name another folder"
-            ) from error
+        if self._plain:
+            picture = media.scene
+        else:
+            picture = _with_plate(media.scene, event) if media.scene else media.crop
+        if picture is not None:
+            write_picture(self._folder / f"{event.camera}-{event.id}.jpg", picture)
 
     def status(self, status: CameraStatus) -> None:
         """Only events have pictures."""

@@ -69,6 +69,7 @@ class Mqtt:
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
         try:
+            config.host.encode("idna")  # what paho's thread would end at
             self._client.connect_async(config.host, config.port, keepalive=_KEEP_ALIVE)
         except ValueError as error:
             raise UsageError(f"MQTT broker {config.host!r}, port {config.port}: {error}; "

@@ -86,7 +86,7 @@ class Webhook:
                 headers={"Idempotency-Key": event.key},
             ) as answer:
                 self._check(answer)
-        except self._library.HTTPError as error:
+        except (self._library.HTTPError, UnicodeError) as error:  # a name that no host can have
             raise DeliveryError(f"{self._shown} does not answer ({type(error).__name__}: "
                                 f"{error}); check the URL and the network") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 import tomllib
 
@@ -458,6 +459,10 @@ def test_documents_name_every_address_and_load_nothing(client):
     for path in ("/v1/read", EVENTS, f"{EVENTS}/stream", "/v1/cameras", "/readyz", "/metrics"):
         assert path in schema["paths"] and path in page
     assert "<script" not in page and "http://" not in page and "https://" not in page
+    assert "integer, at least 1, at most 200, default 50" in page  # limit
+    for name in re.findall(r'href="#(\w+)"', page):
+        assert f'id="{name}"' in page
+    assert "<code>char_confidences</code>" in page and "``" not in page
 
 
 def test_page_has_nothing_from_elsewhere(client):

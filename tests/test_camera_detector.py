@@ -107,6 +107,12 @@ def test_tiles_cover_the_picture_and_overlap(length, count):
         assert (right - next_left) / (right - left) == pytest.approx(OVERLAP, abs=0.02)
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 3), (20_000, 1)])
+def test_each_tile_of_the_smallest_pictures_has_pixels(width, height):
+    for left, top, right, bottom in tiles(width, height, 8, 5):
+        assert 0 <= left < right <= width and 0 <= top < bottom <= height
+
+
 def test_each_plate_counts_once_whatever_tiles_show_it():
     inner = Bright()
     detector = TiledDetector(inner, 2, 1)  # 0..222 and 178..400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 import time
@@ -15,12 +16,17 @@ pytest.importorskip("av")
 pytest.importorskip("watchdog")
 import films
 
+from alpr_edge.errors import ImageError
+from alpr_edge.images import load_image
 from alpr_edge.watch.config import CameraConfig
-from alpr_edge.watch.sources import Source, SourceError, open_source
+from alpr_edge.watch.sources import Done, Source, SourceError, open_source
 
 
-def opened(folder: Path, stop: threading.Event | None = None) -> Source:
-    return open_source(CameraConfig(name="in", source=str(folder)), stop or threading.Event())
+def opened(
+    folder: Path, stop: threading.Event | None = None, done: Done | None = None
+) -> Source:
+    camera = CameraConfig(name="in", source=str(folder))
+    return open_source(camera, stop or threading.Event(), done)
 
 
 @pytest.fixture
@@ -114,6 +120,53 @@ def test_pictures_that_nobody_reports_are_found(folder, monkeypatch):
     assert folder.wait(2) == [7, 8]
 
 
+def test_a_picture_moved_here_from_outside_is_taken_at_once(folder):
+    (folder.path / "outside").mkdir()
+    put(folder.path / "outside" / "a.jpg", 3)
+    folder.start()
+    (folder.path / "outside" / "a.jpg").rename(folder.path / "a.jpg")
+    assert folder.wait(1) == [3]
+
+
+def test_a_picture_from_the_future_is_taken_when_it_stays_as_it_is(folder, monkeypatch):
+    monkeypatch.setattr("alpr_edge.watch.folder.SCAN_SECONDS", 0.1)
+    put(folder.path / "a.jpg", 4, age=-7200)
+    folder.start()
+    assert folder.wait(1) == [4]
+    time.sleep(0.3)
+    assert folder.wait(1) == [4]
+
+
+def test_a_picture_that_could_not_be_read_is_tried_again_and_told_once(
+    folder, monkeypatch, caplog
+):
+    fails = [OSError(errno.EIO, "Input/output error")] * 3
+
+    def load(path: Path):
+        if fails:
+            raise ImageError(f"{path}: cannot be read") from fails.pop()
+        return load_image(path)
+
+    monkeypatch.setattr("alpr_edge.watch.folder.SCAN_SECONDS", 0.05)
+    monkeypatch.setattr("alpr_edge.watch.folder.load_image", load)
+    put(folder.path / "a.jpg", 5, age=100)
+    folder.start()
+    assert folder.wait(1) == [5]
+    assert len(caplog.messages) == 1 and "a.jpg: cannot be read" in caplog.text
+
+
+def test_a_folder_named_by_a_dot_gives_each_picture_once(folder, monkeypatch):
+    monkeypatch.chdir(folder.path)
+    monkeypatch.setattr("alpr_edge.watch.folder.SCAN_SECONDS", 0.1)
+    folder.path = Path()
+    folder.start()
+    put(Path("a.jpg"), 6)
+    assert folder.wait(1) == [6]
+    os.utime("a.jpg", (1, 1))
+    time.sleep(0.3)
+    assert folder.wait(1) == [6]
+
+
 def test_a_picture_that_is_removed_while_it_is_listed_is_left_out(tmp_path, monkeypatch):
     class Gone:
         path = str(tmp_path / "gone.jpg")
@@ -150,6 +203,15 @@ def test_a_drive_that_comes_back_is_not_taken_again(folder, monkeypatch):
     assert folder.wait(2) == [1, 2]
 
 
+def test_a_folder_that_cannot_be_watched_leaves_no_thread_behind(tmp_path):
+    source = opened(tmp_path)
+    tmp_path.rmdir()
+    before = threading.active_count()
+    with pytest.raises(SourceError, match="cannot be watched"):
+        next(source.frames())
+    assert threading.active_count() == before
+
+
 def test_a_folder_that_vanishes_may_come_back(tmp_path, monkeypatch):
     monkeypatch.setattr("alpr_edge.watch.folder._POLL_SECONDS", 0.02)
     monkeypatch.setattr("alpr_edge.watch.folder.SCAN_SECONDS", 0.1)
@@ -161,3 +223,23 @@ def test_a_folder_that_vanishes_may_come_back(tmp_path, monkeypatch):
     with pytest.raises(SourceError, match="cannot be listed") as caught:
         next(frames)
     assert not caught.value.permanent
+
+
+def test_what_a_folder_had_when_it_vanished_is_taken_when_it_is_back(tmp_path, monkeypatch):
+    monkeypatch.setattr("alpr_edge.watch.folder._POLL_SECONDS", 0.02)
+    monkeypatch.setattr("alpr_edge.watch.folder.SCAN_SECONDS", 0.1)
+    inside, away = tmp_path / "in", tmp_path / "away"
+    inside.mkdir()
+    for number in (1, 2, 3):
+        put(inside / f"{number}.png", number, age=100 - number)
+    done: Done = {}
+    frames = opened(inside, done=done).frames()
+    taken = [next(frames)]
+    inside.rename(away)
+    with pytest.raises(SourceError, match="cannot be listed"):
+        next(frames)
+    assert list(done) == [str(inside / "1.png")]
+    away.rename(inside)
+    frames = opened(inside, done=done).frames()
+    taken += [next(frames), next(frames)]
+    assert [films.number_of(frame.image) for frame in taken] == [1, 2, 3]

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("av")
+av = pytest.importorskip("av")
 import films
 
 from alpr_edge.errors import UsageError
@@ -68,6 +68,30 @@ def test_times_of_a_file_end_when_it_was_written(clip):
     os.utime(clip, (1_000_000, 1_000_000))
     times = [frame.time for frame in opened(clip).frames()]
     assert times == pytest.approx([1_000_000 - 2 + n / 10 for n in range(20)])
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "ts"])
+@pytest.mark.parametrize("later", [0, 5])
+def test_a_recording_that_begins_late_or_between_key_frames(tmp_path, ending, later):
+    file = tmp_path / f"part.{ending}"
+    whole = films.write(tmp_path / "whole.mkv", 30)
+    with av.open(str(whole)) as source, av.open(str(file), "w") as part:
+        stream = part.add_stream_from_template(source.streams.video[0])
+        for packet in list(source.demux(video=0))[5:-1]:
+            packet.pts += later / packet.time_base
+            packet.dts, packet.stream = packet.pts, stream
+            part.mux(packet)
+    os.utime(file, (1_000_000, 1_000_000))
+    frames = list(opened(file).frames())
+    assert [films.number_of(frame.image) for frame in frames] == list(range(10, 30))
+    times = [frame.time for frame in frames]
+    assert times == pytest.approx([1_000_000 - 2 + n / 10 for n in range(20)], abs=0.11)
+
+
+def test_a_file_with_a_colon_in_its_name(clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("12:00.mp4").write_bytes(clip.read_bytes())
+    assert numbers(opened("12:00.mp4")) == list(range(20))
 
 
 @pytest.mark.parametrize(("settings", "expected"), [

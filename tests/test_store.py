@@ -284,6 +284,19 @@ def test_what_cannot_be_opened_is_told(opened, config, tmp_path):
         Store(StoreConfig(path=other / "events.db"))
 
 
+def test_a_store_never_touches_the_pictures_of_another(config):
+    with contextlib.closing(Store(config)) as store:
+        store.add(EVENT, MEDIA)
+    beside = dataclasses.replace(config, path=config.path.with_suffix(".sqlite"))
+    with pytest.raises(DataError, match="has the pictures of events.db, not of events.sqlite"):
+        Store(beside)
+    for _ in range(2):
+        with contextlib.closing(Store(config)) as store:
+            store.prune()
+            assert store.media(EVENT.id) == MEDIA
+        (pictures_folder(config.path) / "store").unlink()  # as of a version before
+
+
 def test_a_store_that_cannot_be_read_is_not_kept_in_use(config):
     Store(config).close()
     with contextlib.closing(sqlite3.connect(config.path)) as database:

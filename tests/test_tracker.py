@@ -179,6 +179,15 @@ def test_a_vehicle_that_left_is_gone_while_nothing_moves():
     assert told == [True]
 
 
+def test_what_was_forgotten_has_nothing_to_do_with_what_comes():
+    tracker = new_tracker(min_reads=1)
+    for number in (50, 0):  # the clock may go back
+        [event] = run(tracker, driving("AB12345", 1, across), first=number)
+        assert (event.text, event.reads) == ("AB12345", 1)
+        assert [event.final for event in ended(tracker)] == [True]
+        tracker.forget()
+
+
 def test_two_vehicles_that_cross_keep_their_texts():
     """They meet in the middle of frames 7 and 8, hidden behind each other."""
     tracker = new_tracker()

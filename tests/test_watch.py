@@ -207,6 +207,27 @@ def test_a_folder_of_pictures_has_an_event_each(config, tmp_path):
     assert [event.file for event, _ in collector.events] == ["0.png"] * 2 + ["1.png"] * 2
 
 
+def test_a_list_of_plates_that_became_wrong_ends_no_folder(config, tmp_path, caplog):
+    folder, known = tmp_path / "drop", tmp_path / "known.csv"
+    folder.mkdir()
+    known.write_text(f"text,access,label\n{tiny.TEXT},deny,van\n")
+    config = dataclasses.replace(
+        config, cameras=(CameraConfig(name="drop", source=str(folder)),),
+        plates=PlatesConfig(known_file=known),
+    )
+    collector = Collector()
+    with Watch(config, [collector]) as watch:
+        for number, image in enumerate(noise(2)):
+            cv2.imwrite(str(tmp_path / "new.png"), image)
+            os.utime(tmp_path / "new.png", (1000 + number,) * 2)
+            (tmp_path / "new.png").rename(folder / f"{number}.png")
+            until(lambda count=2 * number + 2: len(collector.events) == count, 20)
+            known.write_text("text,access,label\n+++,,\n")
+        assert watch.alive
+    assert [event.known.label for event, _ in collector.events] == ["van"] * 4
+    assert "the plates known before stay in force" in caplog.text
+
+
 def test_requests_are_read_among_the_cameras(config):
     with Watch(dataclasses.replace(config, cameras=())) as watch:
         result = watch.read(next(noise(1)), 10)
@@ -311,6 +332,37 @@ def test_reload_restarts_only_cameras_that_changed(config, clip, tmp_path, caplo
         assert [*watch._desks[0]._cameras] == ["c"]
         watch.reload(dataclasses.replace(changed, cameras=()))
         assert not watch._desks[0]._cameras
+
+
+def test_a_reload_takes_nothing_again(config, tmp_path):
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    for number, image in enumerate(noise(8)):
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+        os.utime(folder / f"{number}.png", (1000 + number,) * 2)
+    long = write_clip(tmp_path / "long.mp4", noise(30))
+    cameras = (
+        *config.cameras, CameraConfig(name="drop", source=str(folder)),
+        CameraConfig(name="long", source=str(long)),
+    )
+    config = dataclasses.replace(config, cameras=cameras)
+    told = Collector()
+    told.view = lambda view: told.views.append(view) or time.sleep(0.02)
+
+    def numbers(camera):
+        return [view.frame.number for view in told.views if view.frame.camera == camera]
+
+    with Watch(config, [told]) as watch:
+        until(lambda: len(numbers("drop")) >= 2 and len(numbers("long")) >= 2)
+        gate = dataclasses.replace(cameras[0], min_plate_width=5.0)
+        tracking = dataclasses.replace(config.tracking, repeat_after=100)
+        watch.reload(dataclasses.replace(config, tracking=tracking))
+        until(lambda: len(numbers("long")) == 30 and len(numbers("gate")) == 12, 20)
+        watch.reload(dataclasses.replace(config, tracking=tracking, cameras=(gate, *cameras[1:])))
+        time.sleep(0.3)
+        assert not watch.wait(0)
+    assert numbers("gate") == list(range(12)) and numbers("long") == list(range(30))
+    assert numbers("drop") == list(range(8))
 
 
 def test_while_a_reload_exchanges_cameras_nothing_ends_and_nothing_is_told(config, tmp_path):

@@ -5,6 +5,7 @@ A video is Matroska, written cluster by cluster: after a crash it plays up to th
 
 from __future__ import annotations
 
+import os
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +28,8 @@ ENCODERS: dict[str, dict[str, str]] = {
 CLUSTER_MS = 1000
 FILE_SECONDS = 3600.0
 """After so long a new file begins: what is old can be deleted while the camera goes on."""
+RETRY_SECONDS = 10.0
+"""After an error nothing of the camera is written for so long: a full disk gets no more files."""
 _TICKS = 1000
 """Time stamps are in milliseconds."""
 _MAX_GAP = 10.0
@@ -50,6 +53,8 @@ class AnnotatedVideos:
         self._plain = plain
         self._av = require("av", "watch")
         self._videos: dict[str, _Video] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
+        """When and why a camera's video could not be written."""
 
     def event(self, event: Event, media: Media) -> None:
         """Events are seen in the frames."""
@@ -61,22 +66,30 @@ class AnnotatedVideos:
         """Append one frame.
 
         Raises:
-            OutputError: it cannot be written; the next frame begins a new file.
+            OutputError: it cannot be written; a frame after 10 s begins a new file.
         """
         camera = view.frame.camera
+        failed, problem = self._failed.get(camera, (float("-inf"), ""))
+        if time.monotonic() - failed < RETRY_SECONDS:
+            raise OutputError(problem)
         image = _even(view.frame.image if self._plain else annotated(view))
-        video = self._videos.get(camera)
+        video, begun = self._videos.get(camera), None
         try:
             if video is None or video.size != image.shape[1::-1] or video.is_long:
                 self._end(camera)
-                video = self._videos[camera] = _Video(self._av, self._path(camera), image)
+                begun = self._path(camera)
+                video = self._videos[camera] = _Video(self._av, begun, image)
             video.write(image, view.frame.time)
         except (OSError, self._av.FFmpegError) as error:
             self._videos.pop(camera, None)
-            raise OutputError(
+            if begun is not None:
+                begun.unlink(missing_ok=True)
+            problem = (
                 f"the video of camera {camera} in {self._folder} cannot be written: "
                 f"{error.strerror}; free space, or name another folder"
-            ) from error
+            )
+            self._failed[camera] = time.monotonic(), problem
+            raise OutputError(problem) from error
 
     def close(self) -> None:
         """End all videos."""
@@ -110,7 +123,7 @@ class _Video:
         self.size = width, height
         options = {"cluster_time_limit": str(CLUSTER_MS), "flush_packets": "1"}
         self._frame_of = av.VideoFrame.from_ndarray
-        self._container = av.open(str(path), "w", format="matroska", options=options)
+        self._container = av.open(os.path.abspath(path), "w", format="matroska", options=options)
         name = next(name for name in ENCODERS if name in av.codecs_available)
         self._stream = self._container.add_stream(name, rate=25, options=ENCODERS[name])
         self._stream.width, self._stream.height = width, height

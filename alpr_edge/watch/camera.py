@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from alpr_edge.stages import Stage
 from alpr_edge.types import Plate, Quad
@@ -37,17 +37,17 @@ class Camera:
     Args:
         config: how it is looked at.
         feed: its frames.
-        trackers: makes a tracker.
+        tracker: makes events of its plates.
         delivery: takes events and views.
         apart: its pictures have nothing to do with each other, as in a folder: none is left out,
-            and each has a tracker of its own.
+            and the tracker forgets each before the next.
         privacy: what is shown of plates.
         hasher: replaces texts; None: they stay.
     """
 
     def __init__(
-        self, config: CameraConfig, feed: Feed, trackers: Callable[[], Tracker],
-        delivery: Delivery, *, apart: bool, privacy: PrivacyConfig, hasher: PlateHasher | None,
+        self, config: CameraConfig, feed: Feed, tracker: Tracker, delivery: Delivery, *,
+        apart: bool, privacy: PrivacyConfig, hasher: PlateHasher | None,
     ) -> None:
         self.config = config
         self.feed = feed
@@ -55,8 +55,7 @@ class Camera:
         self.view: View | None = None
         self.done = False
         """Everything was processed and told."""
-        self._trackers, self._tracker = trackers, trackers()
-        self._delivery, self._apart = delivery, apart
+        self._tracker, self._delivery, self._apart = tracker, delivery, apart
         self._privacy, self._hasher = privacy, hasher
         self._clutter = None if apart else Clutter()
         self._gate = MotionGate() if config.motion and not apart else None
@@ -72,7 +71,7 @@ class Camera:
         if self._busy or self.done:
             return None
         ended = self._closing or self.feed.ended  # asked before taking: else a last frame is lost
-        frame = self.feed.take()
+        frame = None if self._closing else self.feed.take()
         if frame is not None:
             self._busy = True
             return lambda desk: self._process(desk, frame)
@@ -81,10 +80,12 @@ class Camera:
             return lambda _desk: self._finish()
         return None
 
-    def close(self) -> None:
-        """Take no more frames; :attr:`done` is set as soon as the hub has let it finish."""
+    def close(self, *, keep_feed: bool = False) -> None:
+        """Take no more frames; :attr:`done` is set as soon as the hub has let it finish. With
+        ``keep_feed`` the feed goes on, for another camera."""
         self._closing = True
-        self.feed.close()
+        if not keep_feed:
+            self.feed.close()
 
     def _finish(self) -> None:
         self._tell(self._tracker.flush())
@@ -117,7 +118,7 @@ class Camera:
         self._tell(sightings)
         if self._apart:
             self._tell(self._tracker.flush())
-            self._tracker = self._trackers()
+            self._tracker.forget()
         self.metrics.plates += len(found)
         for stage, ms in look.result.ms.items():
             self.metrics.stages[stage].add(ms / 1e3)

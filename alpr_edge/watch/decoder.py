@@ -64,7 +64,6 @@ class Decoder:
         self._av = require("av", "watch")
         self.name, self._live = name, live
         self.damaged = 0
-        self._start: float | None = None
         self._container = self._open(
             target, format=container, options=options or {}, hwaccel=accelerator(hwaccel),
             timeout=(OPEN_SECONDS, silent_seconds) if live else None,
@@ -73,6 +72,7 @@ class Decoder:
             self.close()
             raise self._error("no video in it")
         self._stream = self._container.streams.video[0]
+        self._start = self._stream.start_time
         self._context = self._stream.codec_context
         self._context.thread_count = 1 if live else FILE_THREADS
         self._context.thread_type = "SLICE" if live else "AUTO"
@@ -120,7 +120,10 @@ class Decoder:
             return float(self._stream.duration * self._stream.time_base)
         if len(self._container.streams) > 1 or self._container.duration is None:
             return None  # the container's length may be another stream's
-        return float(self._container.duration / self._av.time_base)
+        length = self._container.duration
+        if "matroska" in self._container.format.name:  # it has the time of the end
+            length -= self._container.start_time or 0
+        return float(length / self._av.time_base)
 
     def packets(self) -> Iterator[Packet[Stream]]:
         """All packets as they come, and at the end an empty one for each stream.
@@ -146,7 +149,8 @@ class Decoder:
             return []
 
     def span_of(self, picture: VideoFrame, number: int) -> tuple[float, float]:
-        """From when to when a picture is shown, in seconds from the first picture asked about.
+        """From when to when a picture is shown, in seconds from where the video begins; where that
+        is not told, from the first picture asked about.
 
         By its ``number`` and the nominal rate (25 where none is told) where it has no stamp.
         """
@@ -154,10 +158,9 @@ class Decoder:
         base = picture.time_base
         if picture.pts is None or base is None:
             return number * interval, (number + 1) * interval
-        stamp = float(picture.pts * base)
         if self._start is None:
-            self._start = stamp
-        begin = stamp - self._start
+            self._start = picture.pts
+        begin = float((picture.pts - self._start) * base)
         return begin, begin + (float(picture.duration * base) or interval)
 
     def convert(self, picture: VideoFrame) -> Image:

@@ -24,6 +24,10 @@ STEADY_SECONDS = 20.0
 CLOSE_SECONDS = 5.0
 MAIN_SECONDS = 1.0
 """An older picture of the main stream does not show what the detection stream shows."""
+_OF_FRAMES = (
+    "name", "source", "detect_source", "username", "password_file", "hwaccel", "every", "max_fps",
+)
+"""What of a camera's settings its feed goes by."""
 _log = logging.getLogger(__name__)
 
 
@@ -63,7 +67,9 @@ class Feed:
         )
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Begin; returns at once. A second time does nothing."""
+        if self._thread.ident is not None:
+            return
         if self._main:
             self._main.start()
         self._thread.start()
@@ -208,6 +214,11 @@ class Feed:
             self._status, state=state, since=time.time(), problem=problem
         )
         self._changed()
+
+
+def has_same_frames(one: CameraConfig, other: CameraConfig) -> bool:
+    """Whether two cameras' feeds give the same frames."""
+    return all(getattr(one, name) == getattr(other, name) for name in _OF_FRAMES)
 
 
 def _main_feed(camera: CameraConfig, changed: Callable[[], None]) -> Feed | None:

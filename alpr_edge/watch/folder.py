@@ -43,6 +43,10 @@ class Folder:
         self._camera, self._folder, self._stop, self._done = camera, folder, stop, done
         self._drive: int | None = None
         """Of the folder when it last had pictures."""
+        self._listed: Done = {}
+        """The pictures that the last scan found."""
+        self._unread: set[str] = set()
+        """What could not be read and is tried again."""
         self.about = "a folder of pictures"
 
     def frames(self) -> Iterator[Frame]:
@@ -51,14 +55,22 @@ class Folder:
         for path in self._complete():
             try:
                 image, stamp = load_image(path), path.stat().st_mtime
-            except (ImageError, FileNotFoundError) as error:
-                _log.warning("%s: left out: %s", self._camera, error)
+            except (ImageError, OSError) as error:
+                self._leave_out(str(path), error)
                 continue
             yield Frame(
                 camera=self._camera, number=number, time=stamp, arrived=time.monotonic(),
                 picture=Picture(image), file=os.fsencode(path.name).decode(errors="replace"),
             )
             number += 1
+
+    def _leave_out(self, path: str, error: ImageError | OSError) -> None:
+        """Tell of it once; what is not damaged but could not be read is new in the next scan."""
+        if path not in self._unread:
+            _log.warning("%s: left out: %s", self._camera, error)
+        if isinstance(error.__cause__ or error, OSError) or not os.path.exists(path):
+            self._unread.add(path)
+            self._done.pop(path, None)
 
     def _complete(self) -> Iterator[Path]:
         """Each file once it is complete, and again when it was written anew."""
@@ -83,13 +95,15 @@ class Folder:
         handler = events.FileSystemEventHandler()
         handler.on_closed = lambda event: reported.put(os.fsdecode(event.src_path))
         handler.on_moved = lambda event: reported.put(os.fsdecode(event.dest_path))
-        observer = require("watchdog.observers", "watch").Observer()
+        inotify = require("watchdog.observers.inotify", "watch")
+        observer = inotify.InotifyObserver(generate_full_events=True)  # also moves from outside
         observer.name = f"folder-{self._camera}"
         try:
             observer.schedule(handler, str(self._folder), event_filter=[
                 events.FileClosedEvent, events.FileMovedEvent])
             observer.start()
         except OSError as error:
+            observer.stop()
             raise SourceError(
                 f"{self._folder}: cannot be watched: {error.strerror}", permanent=False
             ) from error
@@ -100,9 +114,10 @@ class Folder:
             observer.join()
 
     def _scan(self) -> Iterator[Path]:
-        """The new pictures that nobody changes any more, the oldest first."""
+        """The new pictures that nobody changes any more, the oldest first. One from the future, by
+        this machine's clock, must be as the last scan found it."""
         try:
-            files, drive = self._listed(), os.stat(self._folder).st_dev
+            files, drive = self._pictures(), os.stat(self._folder).st_dev
         except OSError as error:
             raise SourceError(
                 f"{self._folder}: cannot be listed: {error.strerror}", permanent=False
@@ -112,21 +127,24 @@ class Folder:
         if drive == self._drive:
             for path in self._done.keys() - files.keys():
                 del self._done[path]
+        before, self._listed = self._listed, files
+        self._unread &= files.keys()
         settled = time.time_ns() - SETTLED_SECONDS * 1e9
         for path, (changed, size) in sorted(files.items(), key=lambda item: (item[1][0], item[0])):
             if self._stop.is_set():
                 return
-            if changed < settled and self._note(path, (changed, size)):
+            complete = changed < settled or before.get(path) == (changed, size)
+            if complete and self._note(path, (changed, size)):
                 yield Path(path)
 
-    def _listed(self) -> Done:
+    def _pictures(self) -> Done:
         """The pictures that are there."""
         files = {}
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):  # removed since it was listed
                     if is_picture_name(entry.path) and entry.is_file():
-                        files[entry.path] = _signature(entry.stat())
+                        files[str(self._folder / entry.name)] = _signature(entry.stat())
         return files
 
     def _is_new(self, path: Path) -> bool:

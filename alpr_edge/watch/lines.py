@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from alpr_edge.errors import OutputError
+from alpr_edge.errors import OutputError, UsageError
 from alpr_edge.watch.event_json import Record, event_json
 from alpr_edge.watch.types import CameraStatus, Event, Media, View
 
@@ -23,7 +23,8 @@ CSV_COLUMNS = (
 
 
 class _Lines:
-    """A file, or stdout, that grows line by line; what is in it stays.
+    """A file, or stdout, that grows line by line; what is in it stays. A last line that a crash
+    has torn is ended.
 
     Raises:
         OutputError: it cannot be opened.
@@ -31,8 +32,8 @@ class _Lines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._torn = b""
         try:
+            self._torn = b"\n" if _is_torn(path) else b""
             self._file = _open(path)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}") from error
@@ -83,12 +84,21 @@ class EventLines(_Lines):
 
 class EventTable(_Lines):
     """One row an event, under :data:`CSV_COLUMNS`; a new file begins with their names. One that
-    has only some of them keeps to those."""
+    has only some of them keeps to those.
+
+    Raises:
+        OutputError: it cannot be opened.
+        UsageError: it begins with other columns.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         new = path == STDOUT or path.stat().st_size == 0
-        columns = CSV_COLUMNS if new else _columns(path)
+        try:
+            columns = CSV_COLUMNS if new else _columns(path)
+        except UsageError:
+            self.close()
+            raise
         self._rows = csv.DictWriter(self, columns, lineterminator="\n", extrasaction="ignore")
         if new:
             self._rows.writeheader()
@@ -99,16 +109,33 @@ class EventTable(_Lines):
 
 
 def _columns(path: Path) -> Sequence[str]:
-    """Those that the file begins with, if they are ours."""
-    with path.open(encoding="utf-8", errors="replace") as file:
+    """Those that the file begins with.
+
+    Raises:
+        UsageError: one of them is not ours.
+    """
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
         columns = file.readline().rstrip("\n").split(",")
-    return columns if set(columns) <= set(CSV_COLUMNS) else CSV_COLUMNS
+    if foreign := [column for column in columns if column not in CSV_COLUMNS]:
+        raise UsageError(
+            f"{path} is no table of events: its first line has {foreign[0]!r}; name another file"
+        )
+    return columns
 
 
 def _cells(record: Record) -> Record:
     known = record["known"] or {"text": "", "access": ""}
     values = record | {"known": known["text"], "access": known["access"]}
     return {column: values[column] for column in CSV_COLUMNS}
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a file ends within a line."""
+    if path == STDOUT or not path.is_file() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def _open(path: Path) -> int:

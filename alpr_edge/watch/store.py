@@ -18,11 +18,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from alpr_edge.errors import OutputError, UsageError
+from alpr_edge.errors import DataError, OutputError, UsageError
 from alpr_edge.watch.age import DAY, Age, Clock
 from alpr_edge.watch.config import StoreConfig
 from alpr_edge.watch.database import Database
-from alpr_edge.watch.durable import make_folder
+from alpr_edge.watch.durable import make_folder, write_file
 from alpr_edge.watch.event_json import event_json, event_of
 from alpr_edge.watch.known import plain
 from alpr_edge.watch.outbox import OUTBOX_SCHEMA, Outbox
@@ -57,6 +57,8 @@ CREATE INDEX pictures_by_age ON pictures (age);
 CREATE TABLE clock (only_row INTEGER PRIMARY KEY, age REAL NOT NULL, wall REAL NOT NULL);
 {OUTBOX_SCHEMA}
 """
+_STORE = "store"
+"""The file in the folder of pictures that has the name of the store's file."""
 _MEGABYTE = 1_000_000
 _AT_ONCE = 500  # pictures that are removed in one transaction
 
@@ -94,7 +96,8 @@ class Store:
     Raises:
         UsageError: there is no path.
         OutputError: the file or the folder cannot be made or written, or is in use.
-        DataError: the file is no store, or one of another version.
+        DataError: the file is no store, or one of another version; or its folder of pictures is
+            another store's.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Store:
             opened.callback(os.close, self._lock)
             self._database = Database(config.path, _SCHEMA, _VERSION)
             opened.callback(self._database.close)
+            _claim(self._pictures.folder, config.path)
             stored = self._database.rows("SELECT age, wall FROM clock") or [(0.0, wall())]
             opened.pop_all()
         self._age = Age(*stored[0], wall=wall, monotonic=monotonic)
@@ -282,6 +286,24 @@ def pictures_folder(path: Path) -> Path:
     """Where the pictures of the store ``path`` are: ``events.db`` has them in
     ``events.pictures``."""
     return path.with_suffix(".pictures")
+
+
+def _claim(folder: Path, path: Path) -> None:
+    """Have a folder of pictures name its store; one from before that was done becomes ours.
+
+    Raises:
+        DataError: it names another one.
+    """
+    label = folder / _STORE
+    try:
+        if not label.exists():
+            write_file(label, os.fsencode(path.name))
+        owner = os.fsdecode(label.read_bytes())
+    except OSError as error:
+        raise OutputError(f"{label}: {error}; check that it can be written") from error
+    if owner != path.name:
+        raise DataError(f"{folder} has the pictures of {owner}, not of {path.name}; set [store] "
+                        f"path to another file, or remove {label} if {owner} was renamed")
 
 
 def _is_known(sql: sqlite3.Connection, event: Event) -> bool:

@@ -20,7 +20,8 @@ _EDGE = 2.0
 
 
 def tiles(width: int, height: int, columns: int, rows: int) -> list[tuple[int, int, int, int]]:
-    """Left, top, right and bottom of ``columns`` x ``rows`` overlapping parts, row by row."""
+    """Left, top, right and bottom of ``columns`` x ``rows`` overlapping parts, row by row; each
+    has a pixel at least."""
     return [
         (left, top, right, bottom)
         for top, bottom in _spans(height, rows) for left, right in _spans(width, columns)
@@ -29,8 +30,8 @@ def tiles(width: int, height: int, columns: int, rows: int) -> list[tuple[int, i
 
 def _spans(length: int, count: int) -> list[tuple[int, int]]:
     size = length / (count - (count - 1) * OVERLAP)
-    begins = [round(i * size * (1 - OVERLAP)) for i in range(count)]
-    return [(begin, min(length, begin + round(size))) for begin in begins]
+    begins = [min(round(i * size * (1 - OVERLAP)), length - 1) for i in range(count)]
+    return [(begin, min(length, begin + max(1, round(size)))) for begin in begins]
 
 
 class TiledDetector(StagedDetector):

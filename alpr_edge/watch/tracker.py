@@ -68,10 +68,14 @@ class Tracker:
         self._certain = min_confidence
         own = tracking.min_confidence
         self._least = min_confidence if own is None else own
-        self._tracks: list[Track] = []
-        self._sightings = Sightings(tracking.repeat_after)
-        self._now = -math.inf
         self._arrived = time.monotonic()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: what comes has nothing to do with what was seen."""
+        self._tracks: list[Track] = []
+        self._sightings = Sightings(self._tracking.repeat_after)
+        self._now = -math.inf
         self._shown: dict[int, tuple[Plate, Track]] = {}
 
     def update(self, frame: Frame, plates: Sequence[Plate]) -> list[Sighting]:

@@ -6,6 +6,7 @@ OpenCV's FFmpeg was tried beside it; docs/deploy.md, section Sources, says why t
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ def open_video_file(camera: CameraConfig, path: Path, stop: Event) -> VideoFile:
     Raises:
         SourceError: it cannot be read, or is no video.
     """
-    decoder = Decoder(str(path), str(path), hwaccel=camera.hwaccel, live=False)
+    decoder = Decoder(os.path.abspath(path), str(path), hwaccel=camera.hwaccel, live=False)
     return VideoFile(camera, path, decoder, stop)
 
 

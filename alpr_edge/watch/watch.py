@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import logging
 import os
 import threading
@@ -24,7 +23,7 @@ from alpr_edge.watch.camera import Camera
 from alpr_edge.watch.config import CameraConfig, Config
 from alpr_edge.watch.delivery import Delivery, Subscription
 from alpr_edge.watch.desk import Desk, desks
-from alpr_edge.watch.feed import Feed
+from alpr_edge.watch.feed import Feed, has_same_frames
 from alpr_edge.watch.file_outputs import file_outputs
 from alpr_edge.watch.hashing import PlateHasher
 from alpr_edge.watch.hub import Hub, Requests
@@ -170,7 +169,8 @@ class Watch:
             self._receivers.close()
 
     def reload(self, config: Config) -> None:
-        """Take over what can be taken over while it runs: only cameras that changed restart.
+        """Take over what can be taken over while it runs: only cameras that changed restart, and
+        their sources go on where they are, unless it is the source that changed.
 
         Raises:
             UsageError: a file that it names is wrong; the cameras run as before.
@@ -191,10 +191,12 @@ class Watch:
             if wanted.get(name) == camera.config and not all_change
         }
         made = [self._made(one, config) for one in config.cameras if one.name not in same]
+        feeds = {camera.feed for camera in made}
         self.config = config
         with self._changing:
             for name in self._cameras.keys() - same:
-                self._remove(self._cameras[name], again=name in wanted)
+                camera = self._cameras[name]
+                self._remove(camera, again=name in wanted, keep_feed=camera.feed in feeds)
             for camera in made:
                 self._add(camera)
 
@@ -244,13 +246,18 @@ class Watch:
         apart = os.path.isdir(settings.source)
         if apart:  # one look at each vehicle is all there is
             tracking = dataclasses.replace(tracking, min_reads=1)
-        trackers = functools.partial(
-            Tracker, settings.name, tracking, config.plates, self._min_confidence
-        )
+        tracker = Tracker(settings.name, tracking, config.plates, self._min_confidence)
         return Camera(
-            settings, Feed(settings, self._wake), trackers, self._delivery, apart=apart,
+            settings, self._feed(settings), tracker, self._delivery, apart=apart,
             privacy=config.privacy, hasher=PlateHasher.from_file(key) if key else None,
         )
+
+    def _feed(self, settings: CameraConfig) -> Feed:
+        """The feed of the camera that is there by that name, if it gives the same frames."""
+        before = self._cameras.get(settings.name)
+        if before is not None and has_same_frames(before.config, settings):
+            return before.feed
+        return Feed(settings, self._wake)
 
     def _add(self, camera: Camera) -> None:
         assert self._hub is not None
@@ -259,10 +266,10 @@ class Watch:
         self._hub.add(camera)
         camera.feed.start()
 
-    def _remove(self, camera: Camera, *, again: bool) -> None:
-        """End a camera; ``again``: one of its name follows."""
+    def _remove(self, camera: Camera, *, again: bool, keep_feed: bool) -> None:
+        """End a camera; ``again``: one of its name follows; ``keep_feed``: it takes the feed."""
         assert self._hub is not None and self._delivery is not None
-        self._close_cameras([camera])
+        self._close_cameras([camera], keep_feeds=keep_feed)
         self._hub.remove(camera)
         for desk in self._desks:
             desk.forget(camera.config.name)
@@ -272,10 +279,10 @@ class Watch:
             self._told.pop(camera.config.name, None)
             self._delivery.status(dataclasses.replace(camera.status(), state=State.REMOVED))
 
-    def _close_cameras(self, cameras: Sequence[Camera]) -> None:
+    def _close_cameras(self, cameras: Sequence[Camera], *, keep_feeds: bool = False) -> None:
         """Close them, and wait until the hub has told what their tracks hold."""
         with ThreadPoolExecutor(max(1, len(cameras)), "close") as pool:  # each may take seconds
-            list(pool.map(Camera.close, cameras))
+            list(pool.map(lambda camera: camera.close(keep_feed=keep_feeds), cameras))
         self._wake()
         deadline = time.monotonic() + STOP_SECONDS
         while self._failure() is None and time.monotonic() < deadline:

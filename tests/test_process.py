@@ -44,7 +44,7 @@ import os, signal
 from alpr_edge.watch import process
 
 before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)
-with process.signals_asked() as asked:
+with process.signals_asked(reloads=True) as asked:
     assert asked.stop is None and not asked.take_reload()
     os.kill(os.getpid(), signal.SIGHUP)
     assert asked.take_reload() and not asked.take_reload() and asked.stop is None
@@ -52,6 +52,9 @@ with process.signals_asked() as asked:
     assert asked.stop is signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL  # a second one ends it
 assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)) == before
+with process.signals_asked(reloads=False) as asked:
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert asked.stop is signal.SIGHUP and not asked.take_reload()
 """
 
 

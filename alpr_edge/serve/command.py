@@ -30,17 +30,21 @@ def serve(options: argparse.Namespace) -> ExitCode:
     from alpr_edge.serve.app import create_app
     from alpr_edge.serve.server import Server
     from alpr_edge.watch import process, systemd
+    from alpr_edge.watch.config_command import FILENAME
     from alpr_edge.watch.watch import Watch
 
     if options.isa:
         process.restart_at(options.isa)
     process.log_to_stderr()
-    with process.signals_asked() as asked:
+    log = logging.getLogger(__name__)
+    if not options.config and Path(FILENAME).is_file():
+        log.info("%s is here and not used; name it by --config", FILENAME)
+    with process.signals_asked(reloads=bool(options.config)) as asked:
         config = config_of(options)
         watch = Watch(process.with_cache(config))
         app = create_app(watch, config.serve)
         with watch, Server(app, host=config.serve.host, port=config.serve.port) as server:
-            logging.getLogger(__name__).info("serving at %s", server.url)
+            log.info("serving at %s", server.url)
             systemd.notify(systemd.READY)
             _follow(watch, server, asked, options)
             systemd.notify(systemd.STOPPING)
@@ -103,7 +107,9 @@ def add_command(commands: Any) -> None:
         "without any.",
     )
     command.set_defaults(run=serve)
-    command.add_argument("--config", type=Path, metavar="FILE", help="configuration (TOML)")
+    command.add_argument(
+        "--config", type=Path, metavar="FILE", help="configuration (TOML; default: none)"
+    )
     command.add_argument(
         "--host", help="address to listen at (default: 127.0.0.1); another one needs a token"
     )

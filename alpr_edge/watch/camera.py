@@ -119,7 +119,7 @@ class Camera:
         if self._apart:
             self._tell(self._tracker.flush())
             self._tracker.forget()
-        self.metrics.plates += len(found)
+        self.metrics.plates += sum(bool(plate.text) for plate in found)
         for stage, ms in look.result.ms.items():
             self.metrics.stages[stage].add(ms / 1e3)
 

@@ -125,7 +125,8 @@ def _columns(path: Path) -> Sequence[str]:
 
 def _cells(record: Record) -> Record:
     known = record["known"] or {"text": "", "access": ""}
-    values = record | {"known": known["text"], "access": known["access"]}
+    values = record | {"known": known["text"], "access": known["access"],
+                       "final": json.dumps(record["final"])}
     return {column: values[column] for column in CSV_COLUMNS}
 
 

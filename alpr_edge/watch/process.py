@@ -69,11 +69,12 @@ def _cache_folder() -> Path:
 
 
 class Asked:
-    """What signals have asked for."""
+    """What signals have asked for; ``reloads``: there is something to read again."""
 
-    def __init__(self) -> None:
+    def __init__(self, reloads: bool) -> None:
+        self.reloads = reloads
         self.stop: signal.Signals | None = None
-        """SIGTERM or SIGINT; the same one again ends the process at once."""
+        """SIGTERM, SIGINT, or SIGHUP without reloads; the same one again ends the process."""
         self.reload = False
         """SIGHUP."""
 
@@ -84,7 +85,7 @@ class Asked:
 
     def note(self, number: int, _frame: FrameType | None) -> None:
         """The handler."""
-        if number == signal.SIGHUP:
+        if number == signal.SIGHUP and self.reloads:
             self.reload = True
             return
         self.stop = signal.Signals(number)
@@ -92,9 +93,9 @@ class Asked:
 
 
 @contextmanager
-def signals_asked() -> Iterator[Asked]:
+def signals_asked(*, reloads: bool) -> Iterator[Asked]:
     """Signals noted instead of followed, within; for the main thread."""
-    asked = Asked()
+    asked = Asked(reloads)
     numbers = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
     before = [signal.signal(number, asked.note) for number in numbers]
     try:

@@ -30,7 +30,7 @@ def watch(options: argparse.Namespace) -> ExitCode:
     if options.isa:
         process.restart_at(options.isa)
     process.log_to_stderr()
-    with process.signals_asked() as asked:
+    with process.signals_asked(reloads=bool(options.config)) as asked:
         config = config_of(options)
         check_some_input(options.sources)
         running = Watch(process.with_cache(config))
@@ -107,9 +107,12 @@ def add_command(commands: Any) -> None:
     command.set_defaults(run=watch)
     command.add_argument(
         "sources", nargs="*", metavar="SOURCE",
-        help="video file, rtsp:// or http:// camera, webcam's number, or folder that fills up",
+        help="video file, rtsp:// or http:// camera, webcam's number, or folder that fills up; in "
+        "the place of the configuration's cameras",
     )
-    command.add_argument("--config", type=Path, metavar="FILE", help="configuration (TOML)")
+    command.add_argument(
+        "--config", type=Path, metavar="FILE", help="configuration (TOML; default: none)"
+    )
     _add_looking(command)
     _add_outputs(command)
 

@@ -88,7 +88,7 @@ def judging_pictures(
     found = _of_split(data, split, crops=crops, limit=limit)
     if not any(sample.plates for sample in found):
         raise DataError(
-            f"{data} has no annotated plate on {len(found)} {_kind(crops)} of split {split}; at "
+            f"{data} has no annotated plate among {len(found)} {_kind(crops)} of split {split}; at "
             "least 1 is needed to judge accuracy on"
         )
     return found

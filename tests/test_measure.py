@@ -82,5 +82,5 @@ def test_wrong_variants_are_refused(readers, data, tmp_path):
     steps.write_json(out / "report.json", report.load_report(out / "absent", "val"))
     with pytest.raises(UsageError, match="tells of split val, not dev"):
         measure.measure(readers, out, judging)
-    with pytest.raises(DataError, match="no annotated plate on 0 plate cut-outs of split val"):
+    with pytest.raises(DataError, match="no annotated plate among 0 plates of split val"):
         Judging(data=data, split="val").pictures("reader")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -32,16 +29,6 @@ def test_a_child_that_fails_tells_why(tmp_path, capfd):
     with pytest.raises(SystemExit) as ended:
         main(["memory", "--models", str(tmp_path), "--frames", "4"])
     assert ended.value.code == ExitCode.MODEL and "error: " in capfd.readouterr().err
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_benchmark_that_is_ended_is_interrupted(number, monkeypatch):
-    def ended(*_):
-        os.kill(os.getpid(), number)
-        time.sleep(1)
-
-    monkeypatch.setattr(energy, "main", ended)
-    assert main(["energy"]) == ExitCode.INTERRUPTED
 
 
 def test_resident_memory_is_the_kernels(tmp_path):

@@ -1,6 +1,7 @@
 """What watch and serve share as processes, and libraries of extras."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -56,6 +57,37 @@ with process.signals_asked(reloads=False) as asked:
     os.kill(os.getpid(), signal.SIGHUP)
     assert asked.stop is signal.SIGHUP and not asked.take_reload()
 """
+
+
+ENDED = """
+import importlib, os, signal, sys, time
+from alpr_edge.errors import ExitCode
+
+command, work, number, *arguments = sys.argv[1:]
+
+def ended(*_, **__):
+    os.kill(os.getpid(), int(number))
+    time.sleep(9)
+
+module, _, name = work.rpartition(".")
+setattr(importlib.import_module(module), name, ended)
+assert importlib.import_module(command).main(arguments) == ExitCode.INTERRUPTED
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("command", "work", "arguments"), [
+    ("training.__main__", "training.reader.train.run", ("reader", "--data", "a", "--run", "b")),
+    ("optimize.__main__", "optimize.running.run_step_command",
+     ("export", "a", "--data", "b", "--out", "c")),
+    ("benchmarks.__main__", "benchmarks.energy.main", ("energy",)),
+])
+def test_a_command_that_is_ended_is_interrupted(number, command, work, arguments):
+    if not command.startswith("benchmarks"):
+        pytest.importorskip("torch")
+        pytest.importorskip("nncf")
+    words = [sys.executable, "-c", ENDED, command, work, str(int(number)), *arguments]
+    subprocess.run(words, check=True)
 
 
 def test_signals_are_noted_and_followed_again_afterwards():

@@ -85,7 +85,7 @@ def test_bad_checkpoints_and_data_are_refused(checkpoints, data, tmp_path, capsy
         assert "task 'pretrain'; allowed: detector, reader" in capsys.readouterr().err
     empty = build_data(tmp_path / "empty", count=0)
     assert main(["export", str(checkpoints[0]), "--data", str(empty), *common]) == 2
-    assert "0 plate cut-outs of split calib" in capsys.readouterr().err
+    assert "0 plates of split calib" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

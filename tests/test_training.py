@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import dataclasses
 import math
-import multiprocessing
+import os
 import subprocess
-import time
+import sys
+from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from alpr_edge.errors import ModelError, UsageError
-from training import loop
 from training.checkpoint import (
     BEST,
     STATE,
@@ -184,29 +184,44 @@ def test_a_last_evaluation_that_was_interrupted_is_made_again(tmp_path) -> None:
     assert read_columns(tmp_path / EVAL)["step"] == [200]
 
 
+KILLED = """
+import multiprocessing, subprocess, sys, time
+from pathlib import Path
+
+import torch
+from test_training import CONFIG, Line, ones, slope
+from training import loop
+
 class Ones(torch.utils.data.IterableDataset):
     def __iter__(self):
         return ones()
 
+save_state, folder = loop.save_state, Path(sys.argv[1])
+loader = iter(torch.utils.data.DataLoader(Ones(), batch_size=None, num_workers=1))
 
-def test_an_interrupted_run_is_kept_though_its_loader_ends_with_it(tmp_path, monkeypatch) -> None:
-    """What ends a run may end each of its processes."""
-    save_state = loop.save_state
+def interrupted():
+    yield next(loader)
+    raise KeyboardInterrupt
 
-    def interrupted():
-        yield next(loader)
-        raise KeyboardInterrupt
+def slowly(path, state):
+    for process in multiprocessing.active_children():
+        subprocess.run(["kill", str(process.pid)], check=True)
+    time.sleep(0.5)
+    save_state(path, state)
 
-    def slowly(path, state):
-        for process in multiprocessing.active_children():
-            subprocess.run(["kill", str(process.pid)], check=True)
-        time.sleep(0.5)
-        save_state(path, state)
+loop.save_state = slowly
+try:
+    loop.train(Line(), interrupted(), CONFIG, folder, slope, task="line")
+except KeyboardInterrupt:
+    sys.exit(0)
+"""
 
-    loader = iter(torch.utils.data.DataLoader(Ones(), batch_size=None, num_workers=1))
-    monkeypatch.setattr(loop, "save_state", slowly)
-    with pytest.raises(KeyboardInterrupt):
-        train(Line(), interrupted(), CONFIG, tmp_path, slope, task="line")
+
+def test_an_interrupted_run_is_kept_though_its_loader_ends_with_it(tmp_path) -> None:
+    """What ends a run may end each of its processes. In one of its own: signals go to it."""
+    here = Path(__file__).parent
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=True, cwd=here.parent,
+                   env=os.environ | {"PYTHONPATH": str(here)})
     assert torch.load(tmp_path / STATE, weights_only=True)["step"] == 1
 
 

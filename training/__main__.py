@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable
 
 from alpr_edge.errors import AlprEdgeError, ExitCode
+from alpr_edge.interrupts import interrupted_by_any
 from training import commands as of
 from training import data_commands as data
 from training.arguments import add_run
@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     add("closer", "train the detector's closer look", of.add_closer, of.train_closer)
     add("pretrain", "train the reader's encoder to complete masked plates", add_run, of.pretrain)
     add("finetune", "teach a reader your own plates, from 200 crops", of.add_finetune, of.finetune)
+    add("grow", "a reader's weights as those of a deeper variant", of.add_grow, of.grow)
     add("distill", "let a pruned network learn from its parent", of.add_distill, of.distill)
     add("lr-find", "sweep the learning rate: curve and suggestion", of.add_lr_find, of.lr_find)
     add("average", "mix a run's weights with its start's", of.add_average, of.average)
@@ -54,9 +55,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
-        code = options.execute(options)
+        with interrupted_by_any():
+            code = options.execute(options)
     except AlprEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -150,6 +150,22 @@ def finetune(options: argparse.Namespace) -> None:
     ))
 
 
+def add_grow(command: argparse.ArgumentParser) -> None:
+    """Options of ``grow``."""
+    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--start", type=Path, required=True, help="a reader's weights")
+    command.add_argument("--to", type=Path, required=True, help=".safetensors to write")
+    command.add_argument("--variant", default="deep", help="the deeper one (default: deep)")
+
+
+def grow(options: argparse.Namespace) -> None:
+    """Grow a reader."""
+    from training.reader.grow import grow
+
+    difference = grow(options.start, options.data, options.to, options.variant)
+    print(f"{options.to}: {options.variant}, outputs differ by {difference:.1g} at most")
+
+
 def add_distill(command: argparse.ArgumentParser) -> None:
     """Options of ``distill``."""
     command.add_argument("--data", type=Path, required=True, help=DATA)

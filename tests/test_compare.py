@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -145,8 +146,10 @@ def test_statistics_and_comparison_never_share_a_picture(data):
 
 
 def test_without_cut_outs_a_reader_gets_the_plates_of_frames(data, tmp_path):
-    (data / "crops.jsonl").unlink()
-    found = pictures.calibration_pictures(data, crops=True)
+    frames = tmp_path / "frames only"
+    shutil.copytree(data, frames)
+    (frames / "crops.jsonl").unlink()
+    found = pictures.calibration_pictures(frames, crops=True)
     assert [len(found.statistics), len(found.held_out)] == [6, 2]
     manifest = manifests.load(tiny.build_reader(tmp_path / "a", "A1"))
     [sample, *_] = found.held_out

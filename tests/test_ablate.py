@@ -120,6 +120,16 @@ def test_what_a_report_has_is_not_run_again_elsewhere(tmp_path, runs) -> None:
     assert runs[5:] == ["no-ema-0"]
 
 
+def test_a_part_made_anew_keeps_the_rest_of_the_report(tmp_path, runs) -> None:
+    data, out = build_data(tmp_path / "data", splits=("train", "dev")), tmp_path / "out.json"
+    pseudo = tmp_path / "pseudo.jsonl"
+    pseudo.touch()
+    before = ablate(data, tmp_path / "runs", out, only=["pseudo"], steps=20, pseudo=pseudo)
+    after = ablate(data, tmp_path / "runs", out, only=["no-ema"], steps=20, seeds=[0])
+    assert before["variants"].items() <= after["variants"].items()
+    assert "no-ema" in after["variants"]
+
+
 def test_wrong_use_is_told(tmp_path, runs, capsys) -> None:
     data = build_data(tmp_path / "data", splits=("train", "dev"))
     arguments = ["ablate", f"--data={data}", f"--runs={tmp_path}", f"--out={tmp_path / 'o.json'}"]

@@ -97,7 +97,8 @@ def ablate(
     options: RunOptions = DEFAULTS,
 ) -> dict[str, Any]:
     """Run what is not yet finished under ``runs``, of the variants ``only`` (all) and the base;
-    returns the report of all that is finished, which is in ``out`` after every run.
+    returns the report of all that is finished, with what the one in ``out`` had besides; it is
+    there after every run.
 
     Raises:
         UsageError: no such variant, or a finished run had another recipe.
@@ -116,11 +117,14 @@ def ablate(
         "plates": {"exact": plates.total(), **dict(sorted(plates.items()))},
     }
     report: dict[str, Any] = {}
-    recall(runs, every, earlier(out, about))
+    found = earlier(out, about)
+    recall(runs, every, found)
+    others = {name: values for name, values in found.items() if name not in every}
+    compared = sorted({*seeds, *(int(s) for values in found.values() for s in values["seeds"])})
     for seed in seeds:
         for name in [name for name in every if name in {BASE, *(only or every)}]:
             finish(data, runs, name, seed, every[name].recipe, options)
-            report = about | {"variants": compare(runs, every, seeds)}
+            report = about | {"variants": compare(runs, every, compared) | others}
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_text(json.dumps(report, indent=1) + "\n")
     if out.resolve() == REPORT:

@@ -349,8 +349,8 @@ def reader_edge() -> Reader:
 
 
 def reader_deep() -> Reader:
-    """The edge reader with a layer and two convolutions more: a third more arithmetic. To begin with
-    what the edge reader has learned, see :mod:`training.reader.grow`."""
+    """The edge reader with a layer and two convolutions more: a third more arithmetic. To begin
+    with what the edge reader has learned, see :mod:`training.reader.grow`."""
     edge = reader_edge().config
     return Reader(dataclasses.replace(edge, encoder_layers=5, stem_depth=3))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -218,7 +219,10 @@ class PlateDetector(StagedDetector):
         for turns in (1, 3):
             found = self.predict(geometry.turned(image, turns))
             sure = [one for one in found if one.confidence >= ON_ITS_SIDE]
-            sides.append([_turned_back(one, turns, image) for one in sure])
+            back = functools.partial(
+                geometry.turned_back, turns=turns, height=image.shape[0], width=image.shape[1]
+            )
+            sides.append([mapped(one, back) for one in sure])
         return max(sides, key=lambda side: max((one.confidence for one in side), default=0.0))
 
     def _detections(
@@ -257,13 +261,10 @@ def in_picture(
     ]
 
 
-def _turned_back(detection: Detection, turns: int, image: Image) -> Detection:
-    """What was found in ``geometry.turned(image, turns)``, in the pixels of ``image``."""
-    height, width = image.shape[:2]
-    box, corners = (
-        geometry.turned_back(np.asarray(points, np.float32), turns, height, width)
-        for points in (geometry.box_quad(detection.box), detection.corners)
-    )
+def mapped(detection: Detection, mapping: Callable[[NDArray[Any]], NDArray[Any]]) -> Detection:
+    """The detection in other pixels: ``mapping`` takes points (4, 2) there."""
+    quads = geometry.box_quad(detection.box), detection.corners
+    box, corners = (mapping(np.asarray(quad)) for quad in quads)
     return Detection(
         box=geometry.quad_box(box), corners=geometry.as_quad(corners),
         confidence=detection.confidence,

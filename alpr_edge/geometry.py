@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge._cv2 import cv2
-from alpr_edge.types import Box, Floats, Image, Point, Quad
+from alpr_edge.types import Box, Floats, Image, Quad
 
 PLATE_HEIGHT, PLATE_WIDTH = 48, 192
 """Size of a rectified plate: the reader's input."""
@@ -169,6 +169,14 @@ def perspective(
     return np.asarray(matrix, np.float64)
 
 
+def project(points: NDArray[np.floating], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``points`` (..., 2) where a matrix of :func:`perspective` takes them, both in the project's
+    pixels."""
+    flat = np.asarray(points, np.float64).reshape(-1, 1, 2)
+    moved = np.asarray(cv2.perspectiveTransform(flat - 0.5, matrix), np.float64)
+    return (moved + 0.5).reshape(points.shape)
+
+
 def sides(quad: Quad) -> tuple[float, float]:
     """The mean width and the mean height of what lies inside the corners TL TR BR BL, in pixels."""
     top, right, bottom, left = (math.dist(quad[i], quad[i - 3]) for i in range(4))
@@ -227,12 +235,12 @@ def quad_box(corners: NDArray[np.floating] | Quad) -> Box:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def as_quad(corners: NDArray[np.floating] | Quad) -> Quad:
+def as_quad(corners: NDArray[np.floating] | Sequence[Sequence[float]]) -> Quad:
     """A (4, 2) array as a tuple of four points."""
-    points: list[Point] = [(float(x), float(y)) for x, y in _rows(corners)]
-    return points[0], points[1], points[2], points[3]
+    a, b, c, d = ((float(x), float(y)) for x, y in _rows(corners))
+    return a, b, c, d
 
 
-def _rows(points: NDArray[np.floating] | Quad) -> Sequence[Sequence[float]]:
+def _rows(points: NDArray[np.floating] | Sequence[Sequence[float]]) -> Sequence[Sequence[float]]:
     """Python's numbers, with which four points are faster than with arrays."""
     return points.tolist() if isinstance(points, np.ndarray) else points

@@ -16,6 +16,7 @@ from alpr_edge.geometry import (
     as_quad,
     box_quad,
     perspective,
+    project,
     rectify,
     sides,
 )
@@ -102,5 +103,4 @@ def _widened(left: float, right: float, least: float) -> tuple[float, float]:
 def _part(corners: Quad, left: float, top: float, right: float, bottom: float) -> Quad:
     """The corners of a part of a plate, its box in shares of the plate's width and height."""
     matrix = perspective(box_quad((0.0, 0.0, 1.0, 1.0)), corners)
-    points = np.array([box_quad((left, top, right, bottom))], np.float64) - 0.5
-    return as_quad(cv2.perspectiveTransform(points, matrix)[0] + 0.5)
+    return as_quad(project(np.array(box_quad((left, top, right, bottom))), matrix))

@@ -46,8 +46,9 @@ def measure(
     pace: Callable[[], float], advance: Callable[[], None] = lambda: None, first: int = 0,
 ) -> Timings:
     """``runs`` counted rounds, each of all cases on one scene, from that with the number ``first``
-    on. In a case the contestants take
-    turns, with another one first in each round, and on each scene in the next pass over them.
+    on. In a case the contestants take turns, with another one first in each round, and on each
+    scene in the next pass over them.
+
     ``pace`` is called before each and tells milliseconds (:class:`benchmarks.pace.Pace`)."""
     timings = Timings(taken=[{case: [] for case in cases} for _ in contestants], pace_ms=[])
     for run in range(-WARM_UP, runs):

@@ -14,7 +14,7 @@ import numpy as np
 
 from alpr_edge import geometry
 from alpr_edge._cv2 import cv2
-from alpr_edge.data import PlateTruth, Split, read, spread
+from alpr_edge.data import Split, read, spread
 from alpr_edge.errors import DataError, OutputError
 from alpr_edge.images import load_image
 from alpr_edge.types import Detection, Image, Quad
@@ -82,11 +82,7 @@ def _sources(data: Path | None) -> list[tuple[Path, tuple[Quad, ...]]]:
     samples = [s for s in read(data) if s.split == Split.VAL and not s.crop and s.plates]
     if not samples:
         raise DataError(f"{data} has no frame of split {Split.VAL} that shows a plate")
-    return [(sample.path, tuple(map(_corners, sample.plates))) for sample in samples]
-
-
-def _corners(plate: PlateTruth) -> Quad:
-    return plate.corners or plate.corners_pseudo or geometry.box_quad(plate.box)
+    return [(sample.path, tuple(plate.outline for plate in sample.plates)) for sample in samples]
 
 
 def _seen(quad: Quad, mapping: geometry.Letterbox) -> Detection:

@@ -23,7 +23,7 @@ from alpr_edge.images import load_image
 from alpr_edge.manifest import Manifest
 from alpr_edge.metrics import FrameResult
 from alpr_edge.reader import PlateReader
-from optimize import networks
+from optimize import networks, pictures
 from optimize.capped import run_capped
 from optimize.networks import Kind, kind_of, open_network
 from optimize.pictures import digest, judging_pictures, network_inputs
@@ -155,11 +155,10 @@ def _cpu_that_matters(manifest: Manifest, target: str) -> str:
 
 
 def code_hash() -> str:
-    """SHA-256 of the code that an accuracy depends on: the runtime's, this module's and that of
-    :mod:`optimize.networks`."""
+    """SHA-256 of the code that an accuracy depends on: the runtime's, this module's and those of
+    :mod:`optimize.networks` and :mod:`optimize.pictures`."""
     runtime = (Path(metrics.__file__).with_name(f"{name}.py") for name in _RUNTIME)
-    files = (*runtime, Path(networks.__file__), Path(__file__))
-    return hash_of(files)
+    return hash_of((*runtime, *map(Path, (networks.__file__, pictures.__file__, __file__))))
 
 
 def evaluate_work(

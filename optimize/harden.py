@@ -11,9 +11,9 @@ import dataclasses
 from pathlib import Path
 
 from alpr_edge.errors import UsageError
-from training.checkpoint import commit, load_weights, save_weights
+from training.checkpoint import commit, save_weights
 from training.distill import kept_notes, lineage
-from training.networks import build
+from training.networks import load
 from training.reader.model import Reader
 
 STRETCH = 1.7
@@ -25,11 +25,10 @@ def harden(checkpoint: Path, target: Path) -> Path:
     """Write the reader ``checkpoint`` with hard-swish for GELU to ``target``.
 
     Raises:
-        UsageError: it is no reader with GELU. ModelError: the checkpoint is not ours.
+        UsageError: its reader has no GELU. ModelError: the checkpoint is not a reader of ours.
     """
-    weights = load_weights(checkpoint)
-    network = build(weights)
-    if not isinstance(network, Reader) or network.config.activation != "gelu":
+    weights, network = load(checkpoint, Reader)
+    if network.config.activation != "gelu":
         raise UsageError(f"{checkpoint} has no GELU; only readers are hardened, and once")
     state = {
         name: tensor * next((f for end, f in _FACTORS.items() if name.endswith(end)), 1)

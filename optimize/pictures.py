@@ -20,7 +20,7 @@ from alpr_edge.detector import PlateDetector
 from alpr_edge.errors import DataError
 from alpr_edge.images import load_image
 from alpr_edge.manifest import Manifest
-from alpr_edge.types import Image, Quad
+from alpr_edge.types import Image
 
 HELD_OUT_EVERY = 4
 RAW_PICTURES = 16
@@ -127,13 +127,8 @@ def fit(manifest: Manifest, image: Image, plates: Sequence[PlateTruth] | None = 
     _, height, width, _ = manifest.input.shape
     if manifest.input.resize == "letterbox":
         return geometry.letterbox(image, height, width)[0]
-    corners = geometry.whole(image) if plates is None else _corners(plates[0])
+    corners = geometry.whole(image) if plates is None else plates[0].outline
     return geometry.rectify(image, corners, height, width)
-
-
-def _corners(plate: PlateTruth) -> Quad:
-    """The best that is known of a plate's corners."""
-    return plate.corners or plate.corners_pseudo or geometry.box_quad(plate.box)
 
 
 def detected_plates(detector: PlateDetector, frames: Sequence[Sample]) -> Iterator[Image]:

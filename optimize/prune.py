@@ -2,8 +2,9 @@
 
 What a unit matters is the change of the loss that its absence causes to first order: a factor on
 the unit times the loss's derivative by it (Molchanov et al. 2019, "Importance estimation for
-neural network pruning"), on training pictures. Units are cut in the order of that, divided by their
-multiply-accumulates, until the network has few enough. The result is an ordinary checkpoint.
+neural network pruning"; its absolute value instead of its square), on training pictures. Units are
+cut in the order of that, divided by their multiply-accumulates, until the network has few enough.
+The result is an ordinary checkpoint.
 """
 
 from __future__ import annotations

@@ -169,8 +169,8 @@ def _inputs(options: argparse.Namespace, **more: Any) -> dict[str, Any]:
 def _code() -> str:
     """SHA-256 of the modules that make checkpoints."""
     here = Path(__file__)
-    files = (here, *(here.with_name(f"{name}.py") for name in ("prune", "harden", "sparse")))
-    return hash_of(files)
+    names = ("prune", "prune_groups", "hooked", "harden", "sparse")
+    return hash_of((here, *(here.with_name(f"{name}.py") for name in names)))
 
 
 def _selection(options: argparse.Namespace) -> Any:

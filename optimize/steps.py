@@ -23,7 +23,7 @@ TARGET = "zen2"
 """The CPU that models are judged and timed for, where none is named."""
 TASKS: tuple[Task, ...] = get_args(Task)
 _ROOT = Path(__file__).parent.parent
-_SHARED = ("compare.py", "pictures.py", "steps.py")
+_SHARED = ("compare.py", "count.py", "pictures.py", "steps.py")
 """Our modules that every step depends on."""
 _SOURCES: dict[str, tuple[str, ...]] = {
     "detector": (

@@ -8,6 +8,7 @@ from alpr_edge.errors import UsageError
 from alpr_edge.geometry import box_quad, quad_box
 from alpr_edge.types import Detection
 from alpr_edge.watch.camera_detector import CameraDetector
+from alpr_edge.watch.clutter import Clutter
 from alpr_edge.watch.config import CameraConfig
 from alpr_edge.watch.region import is_inside, parse_polygon, plate_width
 from alpr_edge.watch.tiles import OVERLAP, TiledDetector, tiles
@@ -131,6 +132,30 @@ def test_tiles_and_region_together():
     detector = CameraDetector(Bright(), camera(tiles=(2, 2), region=(LOWER_HALF,)))
     below, above = (185, 150, 215, 162), (185, 20, 215, 32)
     assert boxes(detector.predict(picture(below, above))) == [below]
+
+
+@pytest.mark.parametrize("grid", [(1, 1), (2, 2)])
+def test_a_picture_on_its_side_is_looked_at_turned_and_only_what_counts_is_told(grid):
+    below, above = (50, 150, 110, 170), (50, 20, 110, 40)
+
+    class Turned(Bright):
+        def look_turned(self, image):
+            return self.predict(image)
+
+    detector = CameraDetector(Turned(), camera(region=(LOWER_HALF,), tiles=grid))
+    assert boxes(detector.look_turned(picture(below, above))) == [below]
+    assert boxes(detector.ignored) == [above]
+
+
+def test_a_single_picture_keeps_what_is_doubted_and_says_from_when_it_is_sure():
+    inner = Bright()
+    inner.sure = 0.6
+    doubted = (50, 150, 60, 155)
+    alone = CameraDetector(inner, camera())
+    assert alone.sure == 0.6 and boxes(alone.predict(picture(doubted))) == [doubted]
+    followed = CameraDetector(inner, camera())
+    followed.clutter = Clutter()
+    assert followed.predict(picture(doubted)) == []
 
 
 def test_only_the_whole_picture_is_worth_a_second_look(tiny_models, frame):

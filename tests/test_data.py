@@ -248,6 +248,12 @@ def test_yolo_background_box_only_and_invisible(tmp_path):
     assert {s.split for s in samples} == {Split.TRAIN}
 
 
+def test_what_a_file_system_hides_beside_a_picture_is_none(tmp_path):
+    picture(tmp_path / "images/a.png")
+    write(tmp_path / "images/._a.png", "a Mac's note about it")
+    assert [sample.path.name for sample in read(tmp_path)] == ["a.png"]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [("0 0.5 0.5 0.2", "4 values instead of"), ("0 250 100 30 20", "no fractions"),

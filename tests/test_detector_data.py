@@ -12,10 +12,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from alpr_edge.data import Split, read
 from alpr_edge.data.sample import POLICIES, PlateTruth, policy
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import box_quad
 from training.detector.data import DataConfig, FrameDataset
+from training.detector.evaluate import frames_of
 from training.detector.geometry import (
     Plates,
     View,
@@ -213,6 +215,16 @@ def test_a_folder_without_training_frames_is_an_error(tmp_path: Path) -> None:
     write_set(tmp_path, split="val")
     with pytest.raises(DataError, match="split train"):
         FrameDataset(tmp_path, DataConfig(), seed=0)
+
+
+def test_judging_needs_a_frame_whose_plates_are_all_annotated(tmp_path: Path) -> None:
+    write_set(tmp_path, split="dev")
+    assert len(frames_of(tmp_path, Split.DEV)) == len(list(read(tmp_path)))
+    index = tmp_path / "frames.jsonl"
+    rows = map(json.loads, index.read_text("utf-8").splitlines())
+    index.write_text("".join(json.dumps(row | {"complete": False}) + "\n" for row in rows))
+    with pytest.raises(DataError, match="no frame of split dev has all its plates annotated, of "):
+        frames_of(tmp_path, Split.DEV)
 
 
 def test_a_picture_that_does_not_fit_the_index_is_an_error(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional
 
-from alpr_edge.errors import UsageError
+from alpr_edge.errors import ModelError, UsageError
 from optimize.harden import STRETCH, harden
 from training.checkpoint import load_weights, save_weights
 from training.detector.model import detector_small
@@ -56,6 +56,7 @@ def test_what_has_no_gelu_is_refused(tmp_path) -> None:
         saved(tmp_path / "a.safetensors", "reader", reader_tiny()), tmp_path / "b.safetensors"
     )
     detector = saved(tmp_path / "d.safetensors", "detector", detector_small())
-    for path in (hard, detector):
-        with pytest.raises(UsageError, match="no GELU"):
-            harden(path, tmp_path / "c.safetensors")
+    with pytest.raises(UsageError, match="no GELU"):
+        harden(hard, tmp_path / "c.safetensors")
+    with pytest.raises(ModelError, match="those of a reader"):
+        harden(detector, tmp_path / "c.safetensors")

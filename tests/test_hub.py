@@ -195,6 +195,17 @@ def test_what_hangs_does_not_hold_up_the_end_of_the_process():
     assert (done.returncode, done.stdout) == (0, "False False\n"), done.stderr
 
 
+def test_workers_that_hang_are_waited_for_together():
+    hub, _ = hub_of(3)
+    for name in "abc":
+        hub.add(Caller(name, 1, [], seconds=1.5))
+    hub.start()
+    time.sleep(0.1)
+    begun = time.monotonic()
+    assert not hub.stop(0.3)
+    assert time.monotonic() - begun < 0.8
+
+
 class Output:
     """Collects; ``fail`` names the calls that fail, ``hold`` holds all of them up."""
 

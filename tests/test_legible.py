@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.geometry import as_quad, box_quad, perspective
+from alpr_edge.geometry import as_quad, box_quad, perspective, project
 from training.legible import LEAST, kept
 from training.reader import data
 from training.reader.data import (
@@ -119,7 +119,7 @@ def test_jittered_corners_cut_off_less_than_a_character(aspect) -> None:
 
     def outside(moved: np.ndarray) -> np.ndarray:
         to_unit = perspective(moved, box_quad((0.0, 0.0, 1.0, 1.0)))
-        inside = cv2.perspectiveTransform(quad[None] - 0.5, to_unit)[0] + 0.5
+        inside = project(quad, to_unit)
         return np.maximum(-inside.min(axis=0), inside.max(axis=0) - 1)
 
     before = np.array([outside(jitter(quad, rng, 1.0, 0.25)) for _ in range(300)])

@@ -82,7 +82,7 @@ def test_no_list_and_an_absent_one(data: Path) -> None:
 
 
 @pytest.mark.parametrize(("task", "least", "code", "told"), [
-    ("reader", "0.5", ExitCode.MODEL, "give a detector's"),
+    ("reader", "0.5", ExitCode.MODEL, "give those of a detector"),
     ("detector", "1", ExitCode.USAGE, "between 0 and 1"),
 ])
 def test_the_command_says_what_is_wrong(data, capsys, task, least, code, told) -> None:

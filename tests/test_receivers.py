@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -71,6 +73,27 @@ def test_receivers_that_cannot_be_made_leave_the_store_free(tmp_path):
     receivers = Receivers(config)
     receivers.stop()
     receivers.close()
+
+
+def test_receivers_that_hang_are_waited_for_together(tmp_path, monkeypatch):
+    monkeypatch.setattr("alpr_edge.watch.outbox._STOP_SECONDS", 0.5)
+    with contextlib.ExitStack() as opened:
+        ports = [opened.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+                 for _ in range(4)]
+        receivers = Receivers(Config(
+            store=StoreConfig(path=tmp_path / "events.db"),
+            webhooks=tuple(
+                WebhookConfig(name=f"hook {port}", url=f"http://127.0.0.1:{port}/")
+                for port in ports
+            ),
+        ))
+        receivers.start()
+        receivers.store.add(EVENT, MEDIA, receivers.targets)
+        time.sleep(0.2)  # each has connected and waits for an answer
+        begun = time.monotonic()
+        receivers.stop()
+        assert time.monotonic() - begun < 1.5
+        receivers.close()
 
 
 SENDER = """

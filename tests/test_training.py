@@ -25,7 +25,7 @@ from training.checkpoint import (
     save_weights,
 )
 from training.log import keep_rows, log_row
-from training.loop import LoopConfig, NonFiniteLossError, Run, train, update_ema
+from training.loop import LoopConfig, NonFiniteLossError, Run, begin, train, update_ema
 from training.options import RunOptions
 from training.plots import EVAL, read_columns, write_curves
 from training.schedule import warmup_cosine
@@ -109,6 +109,26 @@ def test_non_finite_loss_stops(tmp_path) -> None:
 
     with pytest.raises(NonFiniteLossError, match="step 1"):
         train(Line(), poison(), CONFIG, tmp_path, slope, task="line")
+
+
+def test_a_gradient_that_is_no_number_changes_nothing(tmp_path) -> None:
+    class Kink(Line):
+        def loss(self, batch):  # 0 at its start, where the root is infinitely steep
+            return {"loss": (self.slope * batch["x"]).abs().mean().sqrt()}
+
+    run = Run(Kink(), CONFIG, torch.device("cpu"))
+    with pytest.raises(NonFiniteLossError, match="step 0: the gradient's norm is"):
+        run.update(next(ones()))
+    assert run.model.slope.item() == 0 and run.average.slope.item() == 0 and run.step == 0
+
+
+def test_a_resumed_run_goes_on_with_other_random_numbers(tmp_path) -> None:
+    assert begin(tmp_path, 7, RunOptions()) == 7
+    drawn = torch.rand(1)
+    assert begin(tmp_path, 7, RunOptions()) == 7 and torch.rand(1) == drawn
+    save_state(tmp_path / STATE, {"step": 30})
+    assert begin(tmp_path, 7, RunOptions()) == 37 and torch.rand(1) != drawn
+    assert begin(tmp_path, 7, RunOptions(resume=False)) == 7
 
 
 def test_ema_by_two_routes() -> None:
@@ -263,6 +283,22 @@ def test_a_run_of_another_network_is_refused(tmp_path) -> None:
     save_state(tmp_path / STATE, {"model": {"other": torch.ones(1)}})
     with pytest.raises(UsageError, match="a run of another network; give the --variant"):
         train(Line(), ones(), CONFIG, tmp_path, slope, task="line")
+
+
+def test_a_run_whose_backbone_had_a_rate_of_its_own_is_refused(tmp_path) -> None:
+    train(Line(), ones(), dataclasses.replace(CONFIG, steps=2), tmp_path, slope, task="line")
+
+    class Bent(Line):
+        """With a weight that is no vector, and so a second group of weights."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.bend = torch.nn.Parameter(torch.zeros(1, 1))
+
+    state = torch.load(tmp_path / STATE, weights_only=True)
+    save_state(tmp_path / STATE, state | {"model": Bent().state_dict()})
+    with pytest.raises(UsageError, match="--imagenet that it began with"):
+        train(Bent(), ones(), CONFIG, tmp_path, slope, task="line")
 
 
 def test_no_time_is_refused() -> None:

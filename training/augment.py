@@ -18,7 +18,7 @@ Augmentation = Callable[[Image, np.random.Generator, float], Image]
 
 
 def clip(values: np.ndarray) -> Image:
-    """Round to uint8 with saturation."""
+    """Cut to uint8, towards 0, with saturation."""
     return np.clip(values, 0, 255).astype(np.uint8)
 
 

@@ -20,14 +20,14 @@ from torch.nn import functional
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import ModelError
-from training.checkpoint import Weights, data_hash, load_weights, resumed_step
+from training.checkpoint import Weights, data_hash, load_weights
 from training.detector.data import DataConfig, FrameDataset
 from training.detector.evaluate import evaluate as evaluate_detector
 from training.detector.evaluate import frames_of
 from training.detector.loss import quality_focal
 from training.detector.model import parts
 from training.detector.scenes import batches as frame_batches
-from training.loop import Batch, Evaluate, LoopConfig, seed_everything, train
+from training.loop import Batch, Evaluate, LoopConfig, begin, train
 from training.missed import read_missed
 from training.networks import CHOOSE, build
 from training.options import DEFAULTS, RunOptions
@@ -219,8 +219,6 @@ def distill(
         ModelError: the teacher is of another task. DataError: see :func:`lessons`.
         NonFiniteLossError: the loss became NaN or infinite.
     """
-    seed_everything(loop.seed)
-    torch.set_num_threads(options.threads)
     parent, began = load_weights(teacher), load_weights(start)
     if parent.task != task:
         raise ModelError(f"{teacher} is a {parent.task}, the student a {task}; give a teacher of "
@@ -229,7 +227,7 @@ def distill(
         student, build(parent).to(options.device), task, config or DistillConfig()
     )
     seen = int(began.notes.get("step", 0))  # what comes after it is not the same again
-    seed = loop.seed + seen + (resumed_step(run_dir) if options.resume else 0)
+    seed = begin(run_dir, loop.seed + seen, options)
     learned = lessons(
         task, data, seed=seed, workers=options.workers, earlier=(start, teacher),
         selection=selection,

@@ -13,16 +13,14 @@ import json
 import warnings
 from pathlib import Path
 
-import torch
-
 from alpr_edge.data import read
 from alpr_edge.data.sample import Sample, Split
-from alpr_edge.errors import DataError, ModelError, UsageError
+from alpr_edge.errors import DataError, UsageError
 from alpr_edge.rates import Rate
-from training.checkpoint import BEST, data_hash, load_weights, resumed_step, save_weights
+from training.checkpoint import BEST, data_hash, save_weights
 from training.log import CONFIG
-from training.loop import LoopConfig, seed_everything, train
-from training.networks import build
+from training.loop import LoopConfig, begin, train
+from training.networks import load
 from training.options import DEFAULTS, RunOptions
 from training.publish import refitted
 from training.reader.data import Plate, PlateStream, ReaderDataConfig, batches, load_plates
@@ -115,18 +113,6 @@ def own_plates(data: Path) -> tuple[list[Plate], list[Plate]]:
     return parts[0], parts[1]
 
 
-def load_reader(path: Path) -> Reader:
-    """The reader of a weights file.
-
-    Raises:
-        ModelError: no such file, or no reader.
-    """
-    network = build(load_weights(path))
-    if not isinstance(network, Reader):
-        raise ModelError(f"{path} holds a {type(network).__name__}; give a reader's weights")
-    return network
-
-
 def refuse_another(run_dir: Path, origin: dict[str, str]) -> None:
     """For a run that goes on.
 
@@ -159,16 +145,14 @@ def finetune(
     if not minutes > 0:
         raise UsageError(f"{minutes} minutes; give more than 0")
     recipe = finetune_recipe(minutes)
-    seed_everything(recipe.loop.seed)
-    torch.set_num_threads(options.threads)
-    model, began = load_reader(start), load_weights(start)
+    seed = begin(run_dir, recipe.loop.seed, options)
+    began, model = load(start, Reader)
     items, dev = own_plates(data)
     origin = {"start": began.sha256, "data_hash": data_hash(data)}
     if options.resume:
         refuse_another(run_dir, origin)
     (run_dir / TUNED).unlink(missing_ok=True)
     before = evaluator(dev)(model)["exact"]
-    seed = recipe.loop.seed + (resumed_step(run_dir) if options.resume else 0)
     stream = PlateStream(items, RenderMaterial.load(data), recipe.data, seed)
     notes = {
         "plates": len(items), "dev_plates": len(dev), **origin,
@@ -181,10 +165,9 @@ def finetune(
         model, batches(stream, recipe.batch_size, options.workers), recipe.loop, run_dir,
         evaluator(dev, run_dir), task="reader", options=options, notes=notes,
     )
-    best = load_weights(run_dir / BEST)
+    best, network = load(run_dir / BEST, Reader)
     after = best.notes["dev"]["exact"]
     if after > before:
-        network = load_reader(run_dir / BEST)
         save_weights(run_dir / TUNED, task="reader", config=network.config, state=best.state,
                      notes=best.notes | refitted(network, dev, began.notes))
     result = Finetuned(

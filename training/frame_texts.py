@@ -10,7 +10,6 @@ dev frames is what it is judged by besides.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from rich.progress import track
 
 from alpr_edge.alphabet import fits
 from alpr_edge.data import Sample, Split, read
-from alpr_edge.data.lists import read_list, relative
+from alpr_edge.data.lists import read_list, relative, write_list
 from alpr_edge.data.sample import PlateTruth
 from alpr_edge.decode import box_iou
 from alpr_edge.errors import DataError
@@ -50,6 +49,7 @@ def write_frame_texts(data: Path, alpr: ALPR, out: Path, split: Split = Split.TR
 
     Raises:
         DataError: no plate of the split's frames lacks a text, or a picture cannot be read.
+        OutputError: ``out`` cannot be written.
     """
     samples = list(read(data))
     wanted = [s for s in samples if _is_frame(s, split) and any(not p.text for p in s.plates)]
@@ -71,7 +71,7 @@ def write_frame_texts(data: Path, alpr: ALPR, out: Path, split: Split = Split.TR
         }
         for sample, truth, plate in found
     ]
-    out.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
+    write_list(out, rows)
     cells = [
         captioned(_picture(sample, plate.corners), f"{number} {plate.text}")
         for number, (sample, _, plate) in enumerate(found, 1)

@@ -23,6 +23,7 @@ def loaded(
     return iter(DataLoader(
         dataset, batch_size, num_workers=workers, collate_fn=collate,
         prefetch_factor=4 if workers else None, worker_init_fn=single_thread,
+        multiprocessing_context="fork" if workers else None,  # which shares decoded pictures
     ))
 
 

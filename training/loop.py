@@ -28,6 +28,7 @@ from training.checkpoint import (
     commit,
     load_weights,
     parameter_groups,
+    resumed_step,
     save_state,
     save_weights,
 )
@@ -42,7 +43,7 @@ Evaluate = Callable[[nn.Module], dict[str, float]]
 
 
 class NonFiniteLossError(AlprEdgeError):
-    """The loss became NaN or infinite; the last checkpoint is from before."""
+    """The loss or its gradient became NaN or infinite; the last checkpoint is from before."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,18 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def begin(run_dir: Path, seed: int, options: RunOptions) -> int:
+    """Set the threads of a run and seed everything; returns the seed of its data.
+
+    That is ``seed`` and the step that the run goes on from, so that it neither sees its first
+    pictures again nor drops out the same neurons.
+    """
+    torch.set_num_threads(options.threads)
+    seed += resumed_step(run_dir) if options.resume else 0
+    seed_everything(seed)
+    return seed
+
+
 def update_ema(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
     """Average ← decay · average + (1 - decay) · model; the decay ramps up over the first steps."""
     decay = min(decay, (1 + step) / (10 + step))
@@ -116,6 +129,24 @@ def losses_of(
     with torch.autocast(device.type, torch.bfloat16, enabled=amp and has_bfloat16(device)):
         losses: dict[str, Tensor] = model.loss(moved)  # type: ignore[operator]
     return losses
+
+
+def descend(
+    model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, clip: float
+) -> None:
+    """One step of ``optimizer`` down the gradient of ``loss``, its norm clipped at ``clip``.
+
+    Raises:
+        NonFiniteLossError: the loss or its gradient is NaN or infinite; no step was made.
+    """
+    if not math.isfinite(loss.item()):
+        raise NonFiniteLossError(f"the loss is {loss.item()}")
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(model.parameters(), clip).item()
+    if not math.isfinite(norm):
+        raise NonFiniteLossError(f"the gradient's norm is {norm}")
+    optimizer.step()
 
 
 class Run:
@@ -157,21 +188,19 @@ class Run:
         """One step; returns its losses.
 
         Raises:
-            NonFiniteLossError: the loss is NaN or infinite.
+            NonFiniteLossError: see :func:`descend`; the weights are as before.
         """
         self._set_rate()
         self.model.train()
         losses = losses_of(self.model, batch, self.device, amp=self.config.amp)
         values = {name: value.item() for name, value in losses.items()}
-        if not math.isfinite(values["loss"]):
+        try:
+            descend(self.model, self.optimizer, losses["loss"], self.config.clip)
+        except NonFiniteLossError as error:
             raise NonFiniteLossError(
-                f"step {self.step}: loss is {values}; {STATE} in the run's folder is from before: "
-                f"resume with a lower rate than {self.config.lr}"
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        self.optimizer.step()
+                f"step {self.step}: {error} ({values}); {STATE} in the run's folder is from "
+                f"before: resume with a lower rate than {self.config.lr}"
+            ) from error
         update_ema(self.average, self.model, self.config.ema, self.step)
         self.step += 1
         if self.config.schedule == "plateau":
@@ -202,20 +231,20 @@ class Run:
         rates and weight decay.
 
         Raises:
-            UsageError: it is of another network.
+            UsageError: it is of another network, or of one whose backbone had a rate of its own.
         """
         state = torch.load(path, weights_only=True, map_location=self.device)
-        try:
-            self.model.load_state_dict(state["model"])
-        except RuntimeError as error:
-            raise UsageError(
-                f"{path.parent} has a run of another network; give the --variant that it began "
-                "with, another --run, or --fresh to begin anew"
-            ) from error
-        self.average.load_state_dict(state["ema"])
         groups = self.optimizer.param_groups
         asked = [{name: group[name] for name in ("base_lr", "weight_decay")} for group in groups]
-        self.optimizer.load_state_dict(state["optimizer"])
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise UsageError(
+                f"{path.parent} has a run of another network; give the --variant and the "
+                "--imagenet that it began with, another --run, or --fresh to begin anew"
+            ) from error
+        self.average.load_state_dict(state["ema"])
         for group, values in zip(self.optimizer.param_groups, asked, strict=True):
             group.update(values)
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]

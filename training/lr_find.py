@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import csv
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,14 @@ from training.checkpoint import parameter_groups
 from training.detector import train as detector
 from training.detector.data import DataConfig, FrameDataset
 from training.detector.scenes import batches as frame_batches
-from training.loop import Batch, LoopConfig, NonFiniteLossError, losses_of, seed_everything
+from training.loop import (
+    Batch,
+    LoopConfig,
+    NonFiniteLossError,
+    descend,
+    losses_of,
+    seed_everything,
+)
 from training.reader import train as reader
 from training.reader.data import PlateStream, train_plates
 from training.reader.data import batches as plate_batches
@@ -91,12 +97,10 @@ def lr_find(
         for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * rate
         loss = losses_of(model, next(batches), torch.device("cpu"), amp=config.amp)["loss"]
-        if not math.isfinite(loss.item()):
+        try:
+            descend(model, optimizer, loss, config.clip)
+        except NonFiniteLossError:
             break
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        optimizer.step()
         rates.append(rate)
         losses.append(loss.item())
         smoothed = smooth(losses)

@@ -8,7 +8,6 @@ training ignores what they cover, or ``python -m benchmarks accuracy --unannotat
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,17 +18,16 @@ from rich.progress import track
 from torch import nn
 
 from alpr_edge.data import Sample, Split, read
-from alpr_edge.data.lists import relative
+from alpr_edge.data.lists import relative, write_list
 from alpr_edge.data.unannotated import read_unannotated
 from alpr_edge.decode import box_iou
-from alpr_edge.errors import DataError, ModelError, UsageError
+from alpr_edge.errors import DataError, UsageError
 from alpr_edge.geometry import letterbox
 from alpr_edge.types import Box, Detection, Image
-from training.checkpoint import load_weights
 from training.detector.evaluate import detect
 from training.detector.model import Detector
 from training.detector.scenes import read_frame
-from training.networks import build
+from training.networks import load
 from training.sheet import captioned, save_pages
 
 NEAR = 0.1
@@ -45,13 +43,11 @@ def write_missed(
 
     Raises:
         UsageError: ``least`` is no score. ModelError: ``weights`` are no detector's.
-        DataError: no complete frame of that split.
+        DataError: no complete frame of that split. OutputError: ``out`` cannot be written.
     """
     if not 0 < least < 1:
         raise UsageError(f"--least {least}: a score is between 0 and 1")
-    network = build(load_weights(weights))
-    if not isinstance(network, Detector):
-        raise ModelError(f"{weights} are a reader's weights; give a detector's")
+    network = load(weights, Detector)[1]
     frames = [s for s in read(data) if s.split is split and s.complete and not s.crop]
     if not frames:
         raise DataError(f"{data}: no complete frame of split {split}; nothing to do")
@@ -69,7 +65,7 @@ def write_missed(
         }
         for frame, detection in found
     ]
-    out.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    write_list(out, rows)
     _draw(found, out)
     return len(found)
 

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from alpr_edge.errors import ModelError
-from training.checkpoint import Weights
+from training.checkpoint import Weights, load_weights
 from training.detector.model import Detector, DetectorConfig
 from training.reader.model import Reader, ReaderConfig
 
 CHOOSE = {"reader": "exact", "detector": "score"}
 """The dev figure that a task's recipes choose by."""
+
+
+Network = TypeVar("Network", Detector, Reader)
+
+
+def load(path: Path, kind: type[Network]) -> tuple[Weights, Network]:
+    """A weights file and its network, one of ``kind``, in evaluation mode.
+
+    Raises:
+        ModelError: no weights of ours, of another task, or they do not fit.
+    """
+    weights = load_weights(path)
+    network = build(weights)
+    if not isinstance(network, kind):
+        raise ModelError(
+            f"{path} are weights of a {weights.task}; give those of a {kind.__name__.lower()}"
+        )
+    return weights, network
 
 
 def build(weights: Weights) -> Detector | Reader:

@@ -1,4 +1,5 @@
-"""How a run is carried out: nothing here changes what is learned."""
+"""How a run is carried out. Nothing here changes the recipe; but workers draw other samples, and
+bfloat16 rounds otherwise."""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ def has_bfloat16(device: torch.device) -> bool:
     in FP32."""
     if device.type != "cpu":
         return True
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
 def device_of(model: nn.Module) -> torch.device:

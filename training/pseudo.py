@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
 import sys
 from collections import Counter
@@ -24,13 +23,12 @@ import cv2
 import numpy as np
 
 from alpr_edge.data import Sample, Split, read
-from alpr_edge.data.lists import relative
+from alpr_edge.data.lists import relative, write_list
 from alpr_edge.errors import DataError, ModelError, OutputError, UsageError
 from alpr_edge.geometry import box_quad, letterbox, rectify
 from alpr_edge.images import load_image
 from alpr_edge.types import Image, Reading
-from training.checkpoint import load_weights
-from training.networks import build
+from training.networks import load
 from training.reader.answers import readings_of
 from training.reader.model import Reader
 from training.sheet import captioned, grid, save, save_pages
@@ -63,11 +61,10 @@ def load_reader(path: Path) -> Read:
     Raises:
         ModelError: no readable weights, not a reader's, or no temperature.
     """
-    weights = load_weights(path)
-    network = build(weights)
-    if not isinstance(network, Reader) or "temperature" not in weights.notes:
-        raise ModelError(f"{path}: task {weights.task}, notes {', '.join(weights.notes)}; needed "
-                         "is a reader with a temperature: what python -m training publish wrote")
+    weights, network = load(path, Reader)
+    if "temperature" not in weights.notes:
+        raise ModelError(f"{path}: notes {', '.join(weights.notes)}; needed is a reader with a "
+                         "temperature: what python -m training publish wrote")
     temperature = float(weights.notes["temperature"])
 
     return lambda plates: readings_of(network, plates, temperature)
@@ -208,7 +205,7 @@ def _write_list(out: Path, data: Path, found: list[Finding]) -> None:
         }
         for f in found
     ]
-    out.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
+    write_list(out, rows)
 
 
 def _cell(finding: Finding, caption: str) -> Image:

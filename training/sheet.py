@@ -10,7 +10,6 @@ plates, clean.
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ import cv2
 import numpy as np
 
 from alpr_edge.alphabet import decode
-from alpr_edge.data import Sample, Split, read
+from alpr_edge.data import read
 from alpr_edge.errors import OutputError, UsageError
 from alpr_edge.types import Floats, Image
 
@@ -81,8 +80,9 @@ def reader_sheet(data: Path, strength: float, seed: int) -> Image:
     """Augmented plates (48, 192, 3) as the reader sees them, the text and the rows below."""
     from training.reader.data import PlateStream, ReaderDataConfig, train_plates
     from training.render import RenderMaterial
+    from training.selection import some_of_each_set
 
-    items, _ = train_plates(data, _some_of_each_set(data, seed))
+    items, _ = train_plates(data, some_of_each_set(read(data), _A_SET))
     config = ReaderDataConfig(strength=strength)
     stream = PlateStream(items, RenderMaterial.load(data), config, seed)
     rows, columns = READER_GRID
@@ -155,20 +155,6 @@ def captioned(image: Image, caption: str) -> Image:
     cell[:height] = image
     _write(cell, caption, (2, height + _LABEL - 4))
     return cell
-
-
-def _some_of_each_set(data: Path, seed: int) -> list[Sample]:
-    """Training samples with a text, at most so many of each set, at random."""
-    sets: dict[str, list[Sample]] = defaultdict(list)
-    for sample in read(data):
-        if sample.split is Split.TRAIN and any(plate.text for plate in sample.plates):
-            sets[sample.dataset].append(sample)
-    rng = np.random.default_rng(seed)
-    chosen = []
-    for samples in sets.values():
-        count = min(_A_SET, len(samples))
-        chosen += [samples[i] for i in rng.choice(len(samples), count, replace=False)]
-    return chosen
 
 
 def _outline(cell: Image, box: Floats, quad: Floats, weight: float, ignore: bool) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 
 from alpr_edge.data import Sample, read
-from alpr_edge.data.lists import relative
+from alpr_edge.data.lists import relative, write_list
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import letterbox, rectify, whole
 from alpr_edge.types import Floats, Image
@@ -62,7 +61,7 @@ def write_suspects(data: Path, readers: Sequence[Read], out: Path, least: float)
         }
         for f in found
     ]
-    out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    write_list(out, rows)
     cells = [
         captioned(letterbox(image, *_CELL, math.inf)[0], f"{number} {f.label} > {f.reading.text}")
         for number, f in enumerate(found, 1)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import DataError, ImageError
-from alpr_edge.images import SUFFIXES, load_image
+from alpr_edge.images import load_image
+from alpr_edge.inputs import is_picture_name
 
 _SPLITS = {
     "train": Split.TRAIN, "training": Split.TRAIN, "calib": Split.CALIB, "dev": Split.DEV,
@@ -45,7 +46,7 @@ def plate_text(written: str) -> str | None:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The picture files anywhere under ``folder``, in order of their paths."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    return sorted(p for p in folder.rglob("*") if is_picture_name(p) and p.is_file())
 
 
 def text_lines(path: Path) -> list[str]:

@@ -9,17 +9,14 @@ from typing import Any
 
 from alpr_edge.data.sample import PlateTruth, Report, Sample, Split, stop
 from alpr_edge.errors import DataError
-from alpr_edge.geometry import box_quad
+from alpr_edge.geometry import as_quad, box_quad
 from alpr_edge.types import Box, Quad
 
 FRAMES, CROPS = "frames.jsonl", "crops.jsonl"
 
 
 def _quad(value: Any) -> Quad | None:
-    if value is None:
-        return None
-    a, b, c, d = ((float(x), float(y)) for x, y in value)
-    return a, b, c, d
+    return None if value is None else as_quad(value)
 
 
 def _box(value: Any) -> Box:
@@ -40,14 +37,7 @@ def _plate(row: dict[str, Any]) -> PlateTruth:
 
 def _crop(row: dict[str, Any]) -> PlateTruth:
     box = (0.0, 0.0, float(row["width"]), float(row["height"]))
-    return PlateTruth(
-        box=box,
-        corners=box_quad(box),
-        corners_pseudo=_quad(row.get("corners_pseudo")),
-        text=row.get("text"),
-        rows=row.get("rows"),
-        kind=row.get("colour"),
-    )
+    return _plate(row | {"box": box, "corners": box_quad(box)})
 
 
 def _sample(root: Path, row: dict[str, Any], crop: bool) -> Sample:

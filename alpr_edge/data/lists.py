@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alpr_edge.errors import DataError
+from alpr_edge.errors import DataError, OutputError
 
 T = TypeVar("T")
 
@@ -16,6 +16,20 @@ T = TypeVar("T")
 def relative(path: Path, data: Path) -> str:
     """A picture's path as lists have it: relative to the data's folder."""
     return Path(os.path.relpath(path, data if data.is_dir() else data.parent)).as_posix()
+
+
+def write_list(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a list that :func:`read_list` reads.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        path.write_text(
+            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8"
+        )
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error}") from error
 
 
 def read_list(

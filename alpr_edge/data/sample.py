@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from alpr_edge.errors import DataError
+from alpr_edge.geometry import box_quad
 from alpr_edge.types import Box, Quad
 
 Report = Callable[[DataError], None]
@@ -53,6 +54,11 @@ class PlateTruth:
     text: str | None = None
     rows: int | None = None
     kind: str | None = None
+
+    @property
+    def outline(self) -> Quad:
+        """The best that is known of the corners: another detector's or the box's, if need be."""
+        return self.corners or self.corners_pseudo or box_quad(self.box)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from alpr_edge.data.folders import SPLIT_NAMES, picture_size, pictures_in, split_named, text_lines
 from alpr_edge.data.sample import PlateTruth, Report, Sample, Split, stop
 from alpr_edge.errors import DataError
-from alpr_edge.types import Point, Quad
+from alpr_edge.geometry import as_quad
 
 IMAGES, LABELS = "images", "labels"
 _BOX, _POSE, _POSE_VISIBLE = 5, 13, 17
@@ -88,9 +88,4 @@ def _plate(values: list[float], width: int, height: int) -> PlateTruth:
     box = ((cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height)
     visible = all(values[_BOX + 2 :: 3]) if step == 3 else any(fractions[4:])
     points = [(x * width, y * height) for x, y in zip(xs, ys, strict=True)]
-    return PlateTruth(box=box, corners=_quad(points) if points and visible else None)
-
-
-def _quad(points: list[Point]) -> Quad:
-    a, b, c, d = points
-    return a, b, c, d
+    return PlateTruth(box=box, corners=as_quad(points) if points and visible else None)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from alpr_edge.stages import Stage
-from alpr_edge.types import Plate, Quad
+from alpr_edge.types import Image, Plate, Quad
 from alpr_edge.watch.clutter import Clutter
 from alpr_edge.watch.config import CameraConfig, PrivacyConfig
 from alpr_edge.watch.delivery import Delivery
@@ -119,6 +119,8 @@ class Camera:
         if self._apart:
             self._tell(self._tracker.flush())
             self._tracker.forget()
+            if self._covered is not None:
+                self._covered = Covered()
         self.metrics.plates += sum(bool(plate.text) for plate in found)
         for stage, ms in look.result.ms.items():
             self.metrics.stages[stage].add(ms / 1e3)
@@ -151,7 +153,8 @@ class Camera:
             if len(self._hidden) > MAX_HIDDEN:
                 self._hidden.popitem(last=False)
             if hidden:
-                frame = dataclasses.replace(frame, picture=Picture(redact(frame.image, hidden)))
+                blurred = Picture.later(functools.partial(_redacted, frame.picture, hidden), None)
+                frame = dataclasses.replace(frame, picture=blurred)
         self.view = View(frame=frame, plates=plates, texts=texts, read=read, ms=ms)
         self._delivery.view(self.view, wait=not self.feed.live)
 
@@ -174,3 +177,7 @@ class Camera:
         self.metrics.frame_latency.add(now - frame.arrived)
         lately = (moment for moment in self._processed if moment > now - FPS_WINDOW)
         self._processed = (*lately, now)  # replaced, not changed: others look at it
+
+
+def _redacted(picture: Picture, hidden: Sequence[Quad]) -> Image:
+    return redact(picture.image, hidden)

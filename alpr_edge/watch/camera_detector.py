@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from alpr_edge import geometry
-from alpr_edge.detector import StagedDetector
+from alpr_edge.detector import StagedDetector, mapped
 from alpr_edge.types import Detection, Image
 from alpr_edge.watch.clutter import Clutter
 from alpr_edge.watch.config import CameraConfig
@@ -30,6 +29,7 @@ class CameraDetector(StagedDetector):
     def __init__(self, detector: StagedDetector, camera: CameraConfig) -> None:
         tiled = camera.tiles != (1, 1)
         self._detector = TiledDetector(detector, *camera.tiles) if tiled else detector
+        self.sure = detector.sure
         self._camera = camera
         self.small: Image | None = None
         self.time = 0.0
@@ -50,36 +50,37 @@ class CameraDetector(StagedDetector):
         own, seen, size = framed
         found = self._detector.postprocess(outputs, own)
         if seen != size:
-            found = [_scaled(one, size[0] / seen[0], size[1] / seen[1]) for one in found]
-        counts = [self._counts(one, *size) for one in found]
-        self.ignored = [one for one, count in zip(found, counts, strict=True) if not count]
-        return [one for one, count in zip(found, counts, strict=True) if count]
+            scale = np.divide(size, seen)
+            found = [mapped(one, lambda points: points * scale) for one in found]
+        self.ignored = []
+        return self._counting(found, *size)
 
     def look_closer(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
-        """The other detector's, in the whole picture, at what is not known to be clutter; nothing
-        that it doubts, since a plate is seen more surely a moment later."""
+        """The other detector's, in the whole picture; where others follow, at what is not known to
+        be clutter, and nothing that it doubts, since a plate is seen more surely a moment later."""
         if self.clutter is None:
-            return self._sure(detections, image)
+            return self._detector.look_closer(detections, image)
         unknown = self.clutter.unknown(detections, self.time)
-        plates = self._sure(unknown, image)
+        seen = self._detector.look_closer(unknown, image)
+        plates = [one for one in seen if one.confidence >= self.sure]
         self.clutter.learn(unknown, plates, self.time)
         return plates
 
-    def _sure(self, detections: Sequence[Detection], image: Image) -> list[Detection]:
-        seen = self._detector.look_closer(detections, image)
-        return [one for one in seen if one.confidence >= self._detector.sure]
+    def look_turned(self, image: Image) -> list[Detection]:
+        """The other detector's, as far as they count."""
+        height, width = image.shape[:2]
+        return self._counting(self._detector.look_turned(image), width, height)
+
+    def _counting(
+        self, detections: Sequence[Detection], width: int, height: int
+    ) -> list[Detection]:
+        """Those that count; the others are added to :attr:`ignored`."""
+        counts = [self._counts(one, width, height) for one in detections]
+        self.ignored += [one for one, count in zip(detections, counts, strict=True) if not count]
+        return [one for one, count in zip(detections, counts, strict=True) if count]
 
     def _counts(self, detection: Detection, width: int, height: int) -> bool:
         camera = self._camera
         if plate_width(detection.corners) < camera.min_plate_width:
             return False
         return not camera.region or is_inside(detection.corners, camera.region, width, height)
-
-
-def _scaled(detection: Detection, x: float, y: float) -> Detection:
-    box = np.asarray(detection.box).reshape(2, 2) * (x, y)
-    return Detection(
-        box=geometry.quad_box(box), corners=geometry.as_quad(
-            np.asarray(detection.corners) * (x, y)
-        ), confidence=detection.confidence,
-    )

@@ -82,9 +82,10 @@ class Hub:
         with self._news:
             self._stopped = True
             self._news.notify_all()
+        deadline = time.monotonic() + timeout
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(timeout)
+                thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self, desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from alpr_edge.errors import UsageError
 from alpr_edge.watch.config import Config
@@ -85,8 +86,9 @@ class Receivers:
         deadline = time.monotonic() + patience
         while self._has_more_to_deliver() and time.monotonic() < deadline:
             time.sleep(_POLL)
-        for courier in self.couriers:
-            courier.close()
+        if self.couriers:
+            with ThreadPoolExecutor(len(self.couriers), "close") as pool:  # each may take seconds
+                list(pool.map(Courier.close, self.couriers))
         for webhook in self._webhooks:
             webhook.close()
 

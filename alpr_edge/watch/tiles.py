@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from alpr_edge import decode, geometry
-from alpr_edge.detector import StagedDetector
-from alpr_edge.types import Box, Detection, Image, Point
+from alpr_edge import decode
+from alpr_edge.detector import StagedDetector, mapped
+from alpr_edge.geometry import EDGE
+from alpr_edge.types import Box, Detection, Image
 
 OVERLAP = 0.2
 """Share of a tile's side that the next one repeats: wider than any plate that needs tiles."""
 SAME_IOU = 0.3
 """Boxes of two parts that overlap more are one plate; plates themselves do not overlap."""
-_EDGE = 2.0
-"""Pixels: what comes closer to a tile's inner edge is cut off there; the next tile has it whole."""
 
 
 def tiles(width: int, height: int, columns: int, rows: int) -> list[tuple[int, int, int, int]]:
@@ -58,12 +58,10 @@ class TiledDetector(StagedDetector):
         """Detections in the picture's pixels without doubles, most confident first."""
         size, ((_, own), *parts) = framed
         found = self._detector.postprocess(outputs[0], own)
-        found += [
-            moved
-            for (part, own), output in zip(parts, outputs[1:], strict=True)
-            for detection in self._detector.postprocess_part(output, own)
-            if not _is_cut(moved := _moved(detection, part[:2]), part, size)
-        ]
+        for (part, own), output in zip(parts, outputs[1:], strict=True):
+            to_whole = functools.partial(np.add, part[:2])
+            moved = [mapped(one, to_whole) for one in self._detector.postprocess_part(output, own)]
+            found += [one for one in moved if not _is_cut(one, part, size)]
         boxes = np.array([d.box for d in found]).reshape(-1, 4)
         scores = np.array([d.confidence for d in found])
         return [found[index] for index in decode.nms(boxes, scores, SAME_IOU)]
@@ -72,22 +70,17 @@ class TiledDetector(StagedDetector):
         """The other detector's, in the whole picture."""
         return self._detector.look_closer(detections, image)
 
-
-def _moved(detection: Detection, by: Point) -> Detection:
-    corners = np.asarray(detection.corners) + by
-    left, top, right, bottom = detection.box
-    box = left + by[0], top + by[1], right + by[0], bottom + by[1]
-    return Detection(
-        box=box, corners=geometry.as_quad(corners), confidence=detection.confidence
-    )
+    def look_turned(self, image: Image) -> list[Detection]:
+        """The other detector's, in the whole picture."""
+        return self._detector.look_turned(image)
 
 
 def _is_cut(detection: Detection, part: Box, size: tuple[int, int]) -> bool:
     """Whether a plate ends at an edge of its tile that is no edge of the picture."""
     left, top, right, bottom = detection.box
     return (
-        (part[0] > 0 and left < part[0] + _EDGE)
-        or (part[1] > 0 and top < part[1] + _EDGE)
-        or (part[2] < size[0] and right > part[2] - _EDGE)
-        or (part[3] < size[1] and bottom > part[3] - _EDGE)
+        (part[0] > 0 and left < part[0] + EDGE)
+        or (part[1] > 0 and top < part[1] + EDGE)
+        or (part[2] < size[0] and right > part[2] - EDGE)
+        or (part[3] < size[1] and bottom > part[3] - EDGE)
     )

@@ -45,8 +45,8 @@ def inside(points: Tensor, boxes: Tensor) -> Tensor:
 def assign(points: Tensor, strides: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
     """The plate each cell learns: (N, P) int64, -1 for none.
 
-    Every valid plate gets at least one cell, however small it is: where ATSS finds none, the
-    nearest cell of the finest level.
+    However small a plate is, it gets a cell: where ATSS finds none, the nearest one of the finest
+    level, unless that is the nearest of another such plate too.
 
     Args:
         points, strides: the grid, (P, 2) pixels and (P, 1).

@@ -14,13 +14,14 @@ import torch
 from alpr_edge.geometry import PAD_VALUE, close_scale
 from alpr_edge.types import Box, Floats, Image
 from training import augment
-from training.checkpoint import data_hash, load_weights, resumed_step
+from training.checkpoint import data_hash
 from training.detector.close_ups import HEIGHT, WIDTH, dev_candidates, evaluate
 from training.detector.geometry import Plates, View, crop, flip, turned_view, warp
+from training.detector.model import Detector
 from training.detector.scenes import RECIPE, SceneConfig, SceneDataset, batches, ignored
-from training.loop import LoopConfig, seed_everything, train
+from training.loop import LoopConfig, begin, train
 from training.missed import read_missed
-from training.networks import build
+from training.networks import load
 from training.options import DEFAULTS, RunOptions
 from training.selection import trained_on
 
@@ -118,11 +119,9 @@ def run(
     ``start``: a detector's weights to begin with. ``places``: a list of what it took for plates
     (:mod:`training.missed`); ``missed``: the part of it that nobody annotated though it is plates.
     """
-    torch.set_num_threads(options.threads)
-    seed_everything(loop.seed)
-    model = build(load_weights(start)).to(memory_format=torch.channels_last)
+    seed = begin(run_dir, loop.seed, options)
+    model = load(start, Detector)[1].to(memory_format=torch.channels_last)
     config = CloseConfig()
-    seed = loop.seed + (resumed_step(run_dir) if options.resume else 0)
     dataset = CloseUps(
         data, config, seed=seed, places=read_missed(data, places), missed=read_missed(data, missed)
     )

@@ -24,7 +24,7 @@ from alpr_edge.metrics import (
 )
 from alpr_edge.types import Detection, Image
 from training.detector.scenes import read_frame
-from training.options import device_of, has_bfloat16
+from training.options import device_of
 
 HEIGHT, WIDTH = 384, 640
 """Input size that the figures are measured at."""
@@ -33,13 +33,12 @@ SURE, LOWEST, OVERLAP = 0.4, 0.05, 0.5
 
 
 def detect(model: nn.Module, image: Image, lowest: float = LOWEST) -> list[Detection]:
-    """The plates of one BGR picture of any size, in its own pixels."""
+    """The plates of one BGR picture of any size, in its own pixels; in FP32, so that a threshold
+    fitted on them is the same whichever machine trained."""
     canvas, mapping = letterbox(image, HEIGHT, WIDTH)
-    device = device_of(model)
-    low = torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))
-    with torch.inference_mode(), low:
-        outputs = model(torch.from_numpy(canvas)[None].to(device))
-    scores, boxes, corners = (output[0].float().cpu().numpy() for output in outputs[:3])
+    with torch.inference_mode():
+        outputs = model(torch.from_numpy(canvas)[None].to(device_of(model)))
+    scores, boxes, corners = (output[0].cpu().numpy() for output in outputs[:3])
     decoded = select(scores, boxes, corners, min_score=lowest, iou=OVERLAP)
     height, width = image.shape[:2]
     return in_picture(*decoded, mapping, width, height)
@@ -59,12 +58,11 @@ def figures(frames: Sequence[FrameResult]) -> dict[str, float]:
     rates, errors = detection_rates(sure, 0.5), corner_errors(sure_tight)
     threshold = sure_threshold(complete)
     shipped = detection_rates([at_least(f, threshold) for f in complete], 0.5)
-    precision_all = detection_rates(complete, 0.5).average_precision
     corners = errors.quantile(0.5) if errors.n else 1.0
     return {
         "recall": rates.recall.value,
         "precision": rates.precision.value,
-        "ap": precision_all,
+        "ap": detection_rates(complete, 0.5).average_precision,
         "tight_recall_50": detection_rates(sure_tight, 0.5).recall.value,
         "tight_recall_70": detection_rates(sure_tight, 0.7).recall.value,
         "corner_median": corners,
@@ -77,11 +75,13 @@ def frames_of(root: Path, split: Split) -> list[Sample]:
     """The frames of a split.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or none of which all plates are annotated: figures about false
+            detections are of those.
     """
     frames = [sample for sample in read(root) if sample.split is split and not sample.crop]
-    if not frames:
-        raise DataError(f"{root}: no frame of split {split}; check --data")
+    if not any(frame.complete for frame in frames):
+        raise DataError(f"{root}: no frame of split {split} has all its plates annotated, of "
+                        f"{len(frames)}; check --data")
     return frames
 
 

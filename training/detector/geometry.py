@@ -161,7 +161,7 @@ def turned_view(
 def warp(image: Image, view: View, target: tuple[int, int], fill: int) -> Image:
     """The view's picture of (height, width) pixels; outside the frame it is ``fill``.
 
-    Frames that shrink below half are averaged down first, so that nothing aliases.
+    Frames that shrink below 0.6 are averaged down by halves first, so that nothing aliases.
     """
     matrix = view.matrix
     shrink = np.sqrt(abs(np.linalg.det(matrix[:2, :2])))

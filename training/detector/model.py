@@ -1,7 +1,11 @@
 """The detector: MobileNetV4 backbone, BiFPN neck, one-point-a-cell head for score, box, corners.
 
-EfficientDet (Tan et al. 2020) section 3 for the neck, GFL (Li et al. 2020) and SCRFD (Guo et al.
-2021) for the head. Legend: N batch, P cells of strides 8, 16, 32 one after the other, B bins of
+EfficientDet (Tan et al. 2020) section 3 for the neck: three levels instead of five, and ReLU after
+each convolution instead of swish before it. GFL (Li et al. 2020) and SCRFD (Guo et al. 2021) for
+the head: one anchor a cell instead of two, batch norm, a tower of its own for each stride, corners
+by L1 over the plate's width; the backbone is not searched for.
+
+Legend: N batch, P cells of strides 8, 16, 32 one after the other, B bins of
 a box side's distribution. Distances and offsets are in units of the cell's stride.
 """
 
@@ -52,8 +56,8 @@ class DetectorConfig:
     @property
     def table(self) -> Table:
         """The backbone."""
-        table = CONV_SMALL if self.backbone == "conv_small" else CONV_MEDIUM
-        return with_widths(table, self.widths)
+        tables = {"conv_small": CONV_SMALL, "conv_medium": CONV_MEDIUM}
+        return with_widths(tables[self.backbone], self.widths)
 
     @property
     def towers(self) -> tuple[tuple[int, ...], ...]:

@@ -20,7 +20,6 @@ from torch.utils.data import IterableDataset
 from alpr_edge.data import read
 from alpr_edge.data.sample import PlateTruth, Sample, SetPolicy, Split, policy
 from alpr_edge.errors import DataError
-from alpr_edge.geometry import box_quad
 from alpr_edge.types import Box, Image
 from training import augment
 from training.detector.geometry import Plates, flip, join
@@ -77,7 +76,6 @@ RECIPE: tuple[tuple[augment.Augmentation, float], ...] = (
 
 def truth_of(plates: tuple[PlateTruth, ...], rules: SetPolicy) -> Plates:
     """A frame's annotations as arrays, weighted by what its set's annotations are good for."""
-    quads = [p.corners or p.corners_pseudo or box_quad(p.box) for p in plates]
     weights = []
     for plate in plates:
         known = 1.0 if plate.corners else PSEUDO_WEIGHT if plate.corners_pseudo else 0.0
@@ -85,7 +83,7 @@ def truth_of(plates: tuple[PlateTruth, ...], rules: SetPolicy) -> Plates:
     exact = [bool(p.corners) and rules.corners for p in plates]
     count = len(plates)
     return Plates(
-        corners=np.array(quads, np.float32).reshape(count, 4, 2),
+        corners=np.array([p.outline for p in plates], np.float32).reshape(count, 4, 2),
         boxes=np.array([p.box for p in plates], np.float32).reshape(count, 4),
         corner_weight=np.array(weights, np.float32),
         box_weight=np.full(count, float(rules.box_loss), np.float32),

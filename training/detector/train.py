@@ -10,13 +10,13 @@ import torch
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import UsageError
-from training.checkpoint import begin_with, data_hash, resumed_step
+from training.checkpoint import begin_with, data_hash
 from training.detector.data import DataConfig, FrameDataset
 from training.detector.evaluate import evaluate, frames_of
 from training.detector.mobilenetv4 import imagenet_weights
 from training.detector.model import Detector, detector_edge, detector_medium, detector_small
 from training.detector.scenes import batches
-from training.loop import LoopConfig, seed_everything, train
+from training.loop import LoopConfig, begin, train
 from training.missed import read_missed
 from training.options import DEFAULTS, RunOptions
 from training.selection import trained_on
@@ -67,11 +67,9 @@ def run(
     which then learns at a tenth of the rate. ``limit``: so many frames only. ``leave_out``: sets
     not learned from. ``missed``: a list of plates to ignore (:mod:`training.missed`).
     """
-    torch.set_num_threads(options.threads)
-    seed_everything(loop.seed)
+    seed = begin(run_dir, loop.seed, options)
     model = build_detector(variant, start, imagenet)
     config = DataConfig()
-    seed = loop.seed + (resumed_step(run_dir) if options.resume else 0)
     dataset = FrameDataset(
         data, config, seed=seed, limit=limit, leave_out=leave_out,
         missed=read_missed(data, missed),

@@ -24,6 +24,7 @@ from alpr_edge.geometry import (
     as_quad,
     box_quad,
     perspective,
+    project,
     quad_box,
     rectify,
 )
@@ -259,7 +260,7 @@ def uncut(quad: Floats, rng: np.random.Generator, strength: float, shear: float 
     for _ in range(_TRIES):
         moved = jitter(quad, rng, strength, shear)
         to_unit = perspective(moved, box_quad((0.0, 0.0, 1.0, 1.0)))
-        inside = cv2.perspectiveTransform(quad[None] - 0.5, to_unit)[0] + 0.5
+        inside = project(quad, to_unit)
         outside = np.maximum(-inside.min(axis=0), inside.max(axis=0) - 1)
         if (outside <= CUT).all():
             return moved
@@ -293,9 +294,7 @@ def shares(boxes: Floats, outline: Quad) -> Floats:
     """The smallest boxes (N, 4) round ``boxes`` (N, 4) of a picture once the plate at ``outline``
     is rectified, in shares of that plate."""
     to_unit = perspective(outline, box_quad((0.0, 0.0, 1.0, 1.0)))
-    corners = boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]].astype(np.float64)
-    placed = cv2.perspectiveTransform(corners.reshape(-1, 1, 2) - 0.5, to_unit) + 0.5
-    placed = placed.reshape(-1, 4, 2)
+    placed = project(boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]], to_unit)
     return np.concatenate([placed.min(axis=1), placed.max(axis=1)], axis=1, dtype=np.float32)
 
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import ModelError, UsageError
-from training.checkpoint import load_weights, save_weights
-from training.networks import build
+from training.checkpoint import save_weights
+from training.networks import load
 from training.reader.data import evaluation_plates, plain
 from training.reader.model import VARIANTS, ConvBlock, EncoderBlock, Reader, ReaderConfig, normalize
 
@@ -40,10 +40,7 @@ def grow(start: Path, data: Path, to: Path, variant: str) -> float:
     """
     if variant not in VARIANTS:
         raise UsageError(f"variant {variant!r}: the reader has {', '.join(VARIANTS)}")
-    weights = load_weights(start)
-    began = build(weights)
-    if not isinstance(began, Reader):
-        raise ModelError(f"{start} are weights of a {weights.task}; only a reader can be grown")
+    weights, began = load(start, Reader)
     config = VARIANTS[variant]().config
     check(began.config, config, start)
     items = evaluation_plates(data, Split.CALIB)[:PLATES]

@@ -1,13 +1,15 @@
 """Masked autoencoder of the reader's encoder: ``python -m training pretrain``, phase 1 of MaskOCR.
 
-The three phases (Lyu et al. 2022), each a run of its own folder, resumable by the same command:
+Three phases as in the paper (Lyu et al. 2022), each a run of its own folder, resumable by the same
+command; in its second one the paper masks synthetic plates, here nothing is masked:
 
 1. ``pretrain --run A``: the encoder learns to complete plates, with and without a text (this file);
 2. ``reader --run B --encoder A/best.safetensors --freeze-encoder``: the rest learns to read;
 3. ``reader --run C --start B/best.safetensors``: everything learns.
 
-MAE (He et al. 2022) with one departure: a convolutional stem sees over the edges of its patch, so
-masked patches stay in the picture as grey and in the sequence as a learned token.
+MAE (He et al. 2022), but a convolutional stem sees over the edges of its patch, so masked patches
+stay in the picture as grey and in the sequence as a learned token, which the encoder sees (as in
+SimMIM, Xie et al. 2022). Positions are learned, and the decoder is as wide as the encoder.
 
 Legend: N batch, L tokens (bands x columns), D width, V values of a patch (height x width x 3).
 """
@@ -28,8 +30,8 @@ from alpr_edge.data.sample import Split
 from alpr_edge.errors import DataError, ModelError, UsageError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.types import Image
-from training.checkpoint import begin_with, data_hash, load_weights, resumed_step
-from training.loop import Evaluate, LoopConfig, seed_everything, train
+from training.checkpoint import begin_with, data_hash, load_weights
+from training.loop import Evaluate, LoopConfig, begin, train
 from training.options import DEFAULTS, MEMORY, RunOptions, device_of
 from training.reader.data import (
     Plate,
@@ -297,8 +299,7 @@ def run(
     """
     if variant not in VARIANTS:
         raise UsageError(f"variant {variant!r}: the reader has {', '.join(VARIANTS)}")
-    seed_everything(recipe.loop.seed)
-    torch.set_num_threads(options.threads)
+    seed = begin(run_dir, recipe.loop.seed, options)
     model = MaskedAutoencoder(AutoencoderConfig(reader=VARIANTS[variant]().config))
     if start is not None:
         begin_with(model, start)
@@ -306,7 +307,6 @@ def run(
         data, Split.TRAIN, recipe.narrowest, recipe.leave_out, recipe.data.memory
     )
     dev = load_all_plates(data, Split.DEV, recipe.narrowest)
-    seed = recipe.loop.seed + (resumed_step(run_dir) if options.resume else 0)
     stream = PlateStream(items, RenderMaterial.load(data), recipe.data, seed)
     return train(
         model,

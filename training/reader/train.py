@@ -7,13 +7,12 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import UsageError
-from training.checkpoint import begin_with, data_hash, load_weights, resumed_step
-from training.loop import Evaluate, LoopConfig, seed_everything, train
+from training.checkpoint import begin_with, data_hash, load_weights
+from training.loop import Evaluate, LoopConfig, begin, train
 from training.options import DEFAULTS, RunOptions
 from training.plots import write_worst
 from training.reader.answers import outputs_of, reread
@@ -155,8 +154,7 @@ def run(
             ModelError: ``start`` or the encoder does not fit. DataError: the data cannot be read
             or has no train or dev plates with a text.
     """
-    seed_everything(recipe.loop.seed)
-    torch.set_num_threads(options.threads)
+    seed = begin(run_dir, recipe.loop.seed, options)
     model = build_reader(variant, recipe, start)
     selected = select(data, recipe.selection)
     items, dropped = train_plates(data, selected.samples, recipe.data.memory)
@@ -171,7 +169,6 @@ def run(
     dev = evaluation_plates(
         data, Split.DEV, asked.corrections, asked.frame_texts
     )
-    seed = recipe.loop.seed + (resumed_step(run_dir) if options.resume else 0)
     stream = PlateStream(items, RenderMaterial.load(data), recipe.data, seed)
     return train(
         model,

@@ -25,7 +25,15 @@ from alpr_edge.data import read
 from alpr_edge.data.index import CROPS, FRAMES
 from alpr_edge.data.sample import Sample, Split
 from alpr_edge.errors import DataError, OutputError
-from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH, as_quad, box_quad, perspective, rectify
+from alpr_edge.geometry import (
+    PLATE_HEIGHT,
+    PLATE_WIDTH,
+    as_quad,
+    box_quad,
+    perspective,
+    project,
+    rectify,
+)
 from alpr_edge.images import load_image
 from alpr_edge.types import Floats, Image
 from training import augment
@@ -175,8 +183,8 @@ def _photograph(
     outline = jitter(placed.astype(np.float32), rng, config.jitter)
     cut = rectify(image, outline, height, width)
     to_cut = perspective(outline, box_quad((0.0, 0.0, float(width), float(height))))
-    corners = cv2.perspectiveTransform(placed[None].astype(np.float64) - 0.5, to_cut)[0] + 0.5
-    return augment.augment(cut, rng, CROP_RECIPE, config.strength), np.float32(corners)
+    corners = np.float32(project(placed, to_cut))
+    return augment.augment(cut, rng, CROP_RECIPE, config.strength), corners
 
 
 def _piece(image: Image, size: np.ndarray, rng: np.random.Generator) -> Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from alpr_edge._cv2 import cv2
 from alpr_edge.draw import draw_plates
 from alpr_edge.errors import OutputError, UsageError
+from alpr_edge.files import replace_file
 from alpr_edge.pipeline import Result
 
 LONGEST = 200
@@ -61,13 +61,9 @@ def write_picture(path: Path, picture: bytes) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f".{os.getpid()}.partial")
     try:
-        partial.write_bytes(picture)
-        partial.replace(path)
+        replace_file(path, picture)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise OutputError(
             f"{path} cannot be written: {error.strerror}; free space, or name another folder"
         ) from error

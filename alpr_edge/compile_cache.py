@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import tempfile
 from pathlib import Path
 
 from alpr_edge import manifest as manifests
 from alpr_edge import strict
+from alpr_edge.files import replace_file
 
 HASHES = "hashes.json"
 _COMPILED = "*.blob"
@@ -44,10 +44,7 @@ def seal(folder: Path) -> None:
     """Keep the hashes of what is in the folder now; without them it would be compiled anew."""
     try:
         hashes = manifests.hash_files(folder, [path.name for path in folder.glob(_COMPILED)])
-        with tempfile.TemporaryDirectory(dir=folder) as aside:
-            written = Path(aside, HASHES)
-            written.write_text(json.dumps(hashes, indent=2) + "\n", "utf-8")
-            os.replace(written, folder / HASHES)
+        replace_file(folder / HASHES, (json.dumps(hashes, indent=2) + "\n").encode())
     except OSError as error:
         _log.warning("compiled networks are not kept in %s: %s", folder, error.strerror)
 

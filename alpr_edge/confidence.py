@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from alpr_edge.edits import align
 from alpr_edge.rates import Interval, Rate, wilson
 
 BINS = 10
@@ -151,34 +152,9 @@ def calibration_error(bins: Iterable[Bin]) -> float:
     return sum(abs(b.gap) * b.right.n for b in filled) / total if total else math.nan
 
 
-def align(text: str, truth: str) -> list[tuple[str, str]]:
-    """Pairs (read, true) along a shortest edit path, in order; "" read: missed, "" true: added.
-
-    Of equally short paths the one that pairs characters latest in the text.
-    """
-    rows, columns = len(text) + 1, len(truth) + 1
-    cost = [[r + c if r == 0 or c == 0 else 0 for c in range(columns)] for r in range(rows)]
-    for r in range(1, rows):
-        for c in range(1, columns):
-            change = cost[r - 1][c - 1] + (text[r - 1] != truth[c - 1])
-            cost[r][c] = min(change, cost[r - 1][c] + 1, cost[r][c - 1] + 1)
-    pairs = []
-    r, c = len(text), len(truth)
-    while r or c:
-        if r and c and cost[r][c] == cost[r - 1][c - 1] + (text[r - 1] != truth[c - 1]):
-            r, c = r - 1, c - 1
-            pairs.append((text[r], truth[c]))
-        elif c and cost[r][c] == cost[r][c - 1] + 1:
-            c -= 1
-            pairs.append(("", truth[c]))
-        else:
-            r -= 1
-            pairs.append((text[r], ""))
-    return pairs[::-1]
-
-
 def by_position(texts: Iterable[str], truths: Iterable[str]) -> tuple[Rate, ...]:
-    """For each position of the true texts, first to last: characters read right (:func:`align`)."""
+    """For each position of the true texts, first to last: characters read right
+    (:func:`alpr_edge.edits.align`)."""
     hits: defaultdict[int, list[bool]] = defaultdict(list)
     for text, truth in zip(texts, truths, strict=True):
         for index, (read, true) in enumerate(pair for pair in align(text, truth) if pair[1]):
@@ -187,7 +163,8 @@ def by_position(texts: Iterable[str], truths: Iterable[str]) -> tuple[Rate, ...]
 
 
 def confusions(texts: Iterable[str], truths: Iterable[str]) -> Counter[tuple[str, str]]:
-    """How often each (read, true) pair of unequal characters occurs (:func:`align`)."""
+    """How often each (read, true) pair of unequal characters occurs
+    (:func:`alpr_edge.edits.align`)."""
     return Counter(
         pair for text, truth in zip(texts, truths, strict=True) for pair in align(text, truth)
         if pair[0] != pair[1]

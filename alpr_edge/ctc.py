@@ -16,6 +16,12 @@ from alpr_edge.alphabet import PAD
 _IMPOSSIBLE = -np.inf
 
 
+def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Logarithms of the shares along the last axis, in double precision."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
 def best_path(scores: NDArray[np.floating]) -> tuple[int, ...]:
     """Classes of the most probable path through ``scores`` (L, C): each token's best class,
     repetitions joined, blanks dropped."""

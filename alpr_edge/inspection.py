@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import get_args
 
 from alpr_edge import closer, picks
 from alpr_edge.cpu import this_cpu
 from alpr_edge.manifest import (
     FILENAME,
+    TASKS,
     InputSpec,
     Manifest,
     Metric,
     PipelineDecode,
-    Task,
     verify_files,
 )
 from alpr_edge.picks import Variant
@@ -42,7 +41,7 @@ def _models(chooser: Chooser) -> Iterator[str]:
     yield f"  CPU         {cpu.name}, {cpu.cores} cores: class {cpu.kind}, {cpu.why}"
     tuned = "none; alpr-edge tune makes one" if chooser.tuning is None else str(config_path())
     yield f"  tuning      {tuned}"
-    for task in get_args(Task):
+    for task in TASKS:
         setting = chooser.setting(task)
         yield ""
         yield task

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from alpr_edge import strict
 from alpr_edge.errors import ModelError
@@ -28,6 +28,7 @@ FILENAME, MODEL_XML, MODEL_BIN = "manifest.json", "model.xml", "model.bin"
 
 Task = Literal["detector", "reader"]
 """A network that is a stage of the runtime."""
+TASKS: tuple[Task, ...] = get_args(Task)
 AnyTask = Literal[Task, "pipeline"]
 """A pipeline is both in one graph (docs/optimize.md, One graph): no stage, but a model folder."""
 Precision = Literal["FP32", "FP16", "INT8"]
@@ -126,17 +127,6 @@ class Manifest:
     trained_on: tuple[str, ...] = ()
     parent: str | None = None
     ancestors: tuple[Manifest, ...] = ()
-
-    @property
-    def stage(self) -> Task:
-        """``task`` of a stage.
-
-        Raises:
-            ModelError: the model is a pipeline.
-        """
-        if self.task == "pipeline":
-            raise ModelError(f"model {self.name!r} is a pipeline; here a single stage is needed")
-        return self.task
 
     @property
     def detector_decode(self) -> DetectorDecode:

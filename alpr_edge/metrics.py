@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from alpr_edge.data.sample import PlateTruth, Sample, policy
 from alpr_edge.decode import box_iou
+from alpr_edge.edits import edit_distance
+from alpr_edge.geometry import sides
 from alpr_edge.rates import Rate, Ratio, Spread
 from alpr_edge.types import Box, Detection, Plate, Quad
 
@@ -189,8 +191,7 @@ def corner_error(corners: Quad, truth: Quad) -> float:
     """Mean distance of the four corners as a fraction of the true plate's width (the mean of its
     top and bottom edge)."""
     got, want = np.asarray(corners, np.float64), np.asarray(truth, np.float64)
-    width = (np.linalg.norm(want[1] - want[0]) + np.linalg.norm(want[2] - want[3])) / 2
-    return float(np.linalg.norm(got - want, axis=1).mean() / width)
+    return float(np.linalg.norm(got - want, axis=1).mean() / sides(truth)[0])
 
 
 def corner_errors(frames: Iterable[FrameResult]) -> Spread:
@@ -228,18 +229,6 @@ def recall_by_width(
         (low, high): Rate.of(h for w, h in zip(widths, hits, strict=True) if low <= w < high)
         for low, high in zip(edges, edges[1:], strict=False)
     }
-
-
-def edit_distance(text: str, truth: str) -> int:
-    """Insertions, deletions and substitutions from one text to the other (Levenshtein 1966)."""
-    previous = list(range(len(truth) + 1))
-    for row, character in enumerate(text, 1):
-        current = [row]
-        for column, wanted in enumerate(truth, 1):
-            change = previous[column - 1] + (character != wanted)
-            current.append(min(change, previous[column] + 1, current[-1] + 1))
-        previous = current
-    return previous[-1]
 
 
 def character_errors(texts: Iterable[str], truths: Iterable[str]) -> Ratio:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge import alphabet, ctc
+from alpr_edge.ctc import log_softmax
 from alpr_edge.engine import Engine
 from alpr_edge.errors import ModelError
 from alpr_edge.types import Reading
@@ -129,7 +130,7 @@ class Spelling:
     @functools.cached_property
     def paths(self) -> NDArray[np.float64]:
         """Log-probabilities of the tokens, (L, C)."""
-        return _log_softmax(self._tokens)
+        return log_softmax(self._tokens)
 
     def reading(self, classes: tuple[int, ...], share: float, rows: int | None) -> Reading:
         """``classes`` as a reading: its confidence is that of the slots times ``share``."""
@@ -177,7 +178,7 @@ def spellings(
     logits: NDArray[np.float32], tokens: NDArray[np.float32], temperature: float
 ) -> list[Spelling]:
     """What the network says of each plate; see :func:`decode_logits`."""
-    slots = _log_softmax(logits / temperature)
+    slots = log_softmax(logits / temperature)
     return [Spelling(*plate) for plate in zip(slots, tokens / temperature, strict=True)]
 
 
@@ -188,11 +189,6 @@ def _reading(said: Spelling, rows: np.integer) -> Reading:
         shares = np.exp(both - np.logaddexp.reduce(both))
     best = int(shares.argmax())
     return said.reading(texts[best], float(shares[best]), int(rows))
-
-
-def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 def _blank(length: int, classes: int) -> NDArray[np.float64]:

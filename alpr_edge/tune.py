@@ -13,7 +13,6 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from rich import box
@@ -25,12 +24,11 @@ from alpr_edge.cpu import Cpu
 from alpr_edge.detector import PlateDetector, WholePicture
 from alpr_edge.errors import ModelError
 from alpr_edge.images import SUFFIXES, load_image
-from alpr_edge.manifest import Task
+from alpr_edge.manifest import TASKS, Task
 from alpr_edge.picks import Variant
 from alpr_edge.reader import PlateReader
 from alpr_edge.types import Detection, Image
 
-TASKS: tuple[Task, ...] = get_args(Task)
 DEMO = Path(__file__).parent.parent / "docs" / "demo"
 """The repository's rendered pictures; not part of the installed package."""
 PICTURES = 16
@@ -49,13 +47,9 @@ Run = Callable[[], object]
 class Candidate:
     """One variant with a number of threads."""
 
+    task: Task
     variant: Variant
     threads: int
-
-    @property
-    def task(self) -> Task:
-        """Its stage."""
-        return self.variant.manifest.stage
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -109,7 +103,7 @@ def candidates(models: Path, cpu: Cpu) -> list[Candidate]:
         if not variants:
             raise ModelError(f"{models} has no {task} for CPUs of class {cpu.kind}; get it anew")
         found += [
-            Candidate(variant=variant, threads=threads)
+            Candidate(task=task, variant=variant, threads=threads)
             for variant in variants for threads in thread_counts(cpu.cores)
         ]
     return found

@@ -15,13 +15,14 @@ import warnings
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from alpr_edge import __version__, closer, picks, strict
 from alpr_edge import manifest as manifests
 from alpr_edge.cpu import CpuClass, this_cpu
 from alpr_edge.errors import OutputError, StaleTuning, UsageError
-from alpr_edge.manifest import Task
+from alpr_edge.files import replace_file
+from alpr_edge.manifest import TASKS, Task
 from alpr_edge.picks import MODELS, PRECISIONS, Precision
 
 VARIABLE = "ALPR_EDGE_CONFIG"
@@ -59,7 +60,7 @@ class Conditions:
         Raises:
             ModelError: picks.json or a manifest is wrong.
         """
-        found = [v for task in get_args(Task) for v in picks.variants(models, task)]
+        found = [v for task in TASKS for v in picks.variants(models, task)]
         hashes = {v.folder.name: manifests.digest(v.manifest) for v in found}
         hashes |= {
             f"{near.parent.name}/{closer.FOLDER}": manifests.hash_file(near / manifests.FILENAME)
@@ -138,9 +139,7 @@ def save(tuning: Tuning, path: Path) -> None:
     text = json.dumps(dataclasses.asdict(tuning), indent=2, ensure_ascii=False) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-            (Path(folder) / path.name).write_text(text, "utf-8")
-            os.replace(Path(folder) / path.name, path)
+        replace_file(path, text.encode())
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -156,7 +155,7 @@ def load(path: Path) -> Tuning:
         tuning: Tuning = strict.load(Tuning, path)
     except strict.SchemaError as error:
         raise UsageError(f"tuning: {error}; {REMEDY}") from error
-    for task in get_args(Task):
+    for task in TASKS:
         stage = tuning.of(task)
         if stage.threads < 1 or stage.folder not in tuning.conditions.models:
             raise UsageError(

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from alpr_edge.edits import edit_distance
 from alpr_edge.errors import DataError
-from alpr_edge.metrics import edit_distance
 from alpr_edge.rates import Rate
 
 SCHEMA = 1

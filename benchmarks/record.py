@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from alpr_edge.errors import DataError, OutputError
+from alpr_edge.files import replace_file
 from benchmarks import machine
 from benchmarks.conditions import Conditions, told
 
@@ -94,13 +94,9 @@ def write(text: str, path: Path | None) -> None:
     """
     if path is None:
         return
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(text + "\n", "utf-8")
-        partial.replace(path)
+        replace_file(path, f"{text}\n".encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written: {error.strerror}; choose another") from error
 
 

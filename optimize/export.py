@@ -24,6 +24,7 @@ from alpr_edge.alphabet import CHARACTERS, CLASSES, SLOTS
 from alpr_edge.errors import ModelError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.manifest import (
+    TASKS,
     DetectorDecode,
     InputSpec,
     Manifest,
@@ -33,7 +34,7 @@ from alpr_edge.manifest import (
 )
 from optimize.compare import CELLS, Outputs, check_raw, raw_differences
 from optimize.pictures import Pictures, network_inputs
-from optimize.steps import MODEL_ONNX, TASKS, StepResult, Tolerances, run_step
+from optimize.steps import MODEL_ONNX, StepResult, Tolerances, run_step
 from training.checkpoint import Weights, load_weights
 from training.detector.evaluate import HEIGHT, OVERLAP, SURE, WIDTH
 from training.networks import build

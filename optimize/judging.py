@@ -9,7 +9,8 @@ from typing import Any
 
 from alpr_edge import manifest as manifests
 from alpr_edge.errors import UsageError
-from optimize.steps import TARGET, TASKS
+from alpr_edge.manifest import TASKS
+from optimize.steps import TARGET
 
 
 def measure_all(options: argparse.Namespace) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 from alpr_edge import isa
 from alpr_edge.errors import UsageError
+from alpr_edge.manifest import TASKS
 from optimize.picking import Pick, fastest
 from optimize.report import REPORT, Measured, load_report
 from optimize.ship import by_class, ship
-from optimize.steps import TASKS, write_json
+from optimize.steps import write_json
 
 
 def select(

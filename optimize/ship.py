@@ -11,10 +11,10 @@ from alpr_edge import isa, picks
 from alpr_edge import manifest as manifests
 from alpr_edge.cpu import CPU_CLASSES, CpuClass, classify
 from alpr_edge.errors import OutputError, UsageError
-from alpr_edge.manifest import Task
+from alpr_edge.manifest import TASKS, Task
 from optimize.picking import Pick
 from optimize.report import PICK, Measured
-from optimize.steps import TASKS, copy_model, fingerprint, write_json
+from optimize.steps import copy_model, fingerprint, write_json
 
 ByClass = Mapping[CpuClass, Pick]
 """One stage's pick for each class of CPU."""

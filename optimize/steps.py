@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import openvino
 
 from alpr_edge import manifest as manifests
 from alpr_edge.errors import AlprEdgeError, ExitCode, ModelError, OutputError
-from alpr_edge.manifest import MODEL_BIN, MODEL_XML, Manifest, Task
+from alpr_edge.files import replace_file
+from alpr_edge.manifest import MODEL_BIN, MODEL_XML, Manifest
 
 MODEL_ONNX = "model.onnx"
 TARGET = "zen2"
 """The CPU that models are judged and timed for, where none is named."""
-TASKS: tuple[Task, ...] = get_args(Task)
 _ROOT = Path(__file__).parent.parent
 _SHARED = ("compare.py", "count.py", "pictures.py", "steps.py")
 """Our modules that every step depends on."""
@@ -143,14 +141,11 @@ def write_json(path: Path, values: Any) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
+    text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        os.replace(partial, path)
+        replace_file(path, text.encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise OutputError(f"{path} cannot be written: {error}; choose another --out") from error
 
 

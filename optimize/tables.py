@@ -9,10 +9,11 @@ from typing import Any
 from alpr_edge import isa, markdown
 from alpr_edge.cpu import BUSY
 from alpr_edge.errors import OutputError
+from alpr_edge.manifest import TASKS
 from optimize.networks import Kind
 from optimize.picking import front
 from optimize.report import Measured, Variant, drop, speed_up
-from optimize.steps import TASKS, read_json
+from optimize.steps import read_json
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "optimize.md"

@@ -1,17 +1,18 @@
 """Regions, least widths, tiles and the smaller stream: which plates of a camera are read."""
 
+import argparse
+
 import numpy as np
 import pytest
 
 from alpr_edge.detector import PlateDetector, StagedDetector
-from alpr_edge.errors import UsageError
 from alpr_edge.geometry import box_quad, quad_box
 from alpr_edge.types import Detection
-from alpr_edge.watch.camera_detector import CameraDetector
+from alpr_edge.watch.camera_detector import CameraDetector, is_inside
 from alpr_edge.watch.clutter import Clutter
 from alpr_edge.watch.config import CameraConfig
-from alpr_edge.watch.region import is_inside, parse_polygon, plate_width
 from alpr_edge.watch.tiles import OVERLAP, TiledDetector, tiles
+from alpr_edge.watch.watch_options import polygon
 
 LOWER_HALF = ((0.0, 0.5), (1.0, 0.5), (1.0, 1.0), (0.0, 1.0))
 
@@ -55,12 +56,6 @@ def boxes(detections):
     return [tuple(detection.box) for detection in detections]
 
 
-def test_a_plates_width_is_the_mean_of_its_long_edges():
-    assert plate_width(((0, 0), (30, 40), (30, 60), (0, 0))) == pytest.approx(
-        (50 + np.hypot(30, 60)) / 2
-    )
-
-
 def test_a_region_is_in_shares_of_the_picture():
     quad = box_quad((100, 90, 140, 100))  # centre 120, 95
     assert is_inside(quad, [LOWER_HALF], 400, 190)  # on the edge
@@ -70,10 +65,10 @@ def test_a_region_is_in_shares_of_the_picture():
 
 
 def test_regions_on_the_command_line():
-    assert parse_polygon("0,0.5 1,0.5  1,1 0,1") == LOWER_HALF
+    assert polygon("0,0.5 1,0.5  1,1 0,1") == LOWER_HALF
     for wrong in ("", "0,0 1,1", "0,0 1,1 2,0", "0,0 1,1 a,b", "0 0 1 1 1 0", "0,0,0 1,1 1,0"):
-        with pytest.raises(UsageError, match="needed: three points"):
-            parse_polygon(wrong)
+        with pytest.raises(argparse.ArgumentTypeError, match="points are x,y with a space"):
+            polygon(wrong)
 
 
 def test_only_what_is_in_the_region_and_wide_enough_counts():

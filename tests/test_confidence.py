@@ -11,6 +11,7 @@ import pytest
 from alpr_edge import confidence as cf
 from alpr_edge.data import PlateTruth, Sample, Split
 from alpr_edge.data.sample import policy
+from alpr_edge.edits import align
 from alpr_edge.geometry import box_quad
 from alpr_edge.metrics import FrameResult, mean_average_precision
 from alpr_edge.rates import Rate
@@ -109,7 +110,7 @@ def test_empty_bins_weigh_nothing():
     ],
 )
 def test_alignment_by_edits(text, truth, pairs):
-    assert cf.align(text, truth) == pairs
+    assert align(text, truth) == pairs
 
 
 def test_characters_by_position_of_the_truth():

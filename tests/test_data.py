@@ -250,6 +250,7 @@ def test_yolo_background_box_only_and_invisible(tmp_path):
 
 def test_what_a_file_system_hides_beside_a_picture_is_none(tmp_path):
     picture(tmp_path / "images/a.png")
+    write(tmp_path / "labels/a.txt", yolo_line())
     write(tmp_path / "images/._a.png", "a Mac's note about it")
     assert [sample.path.name for sample in read(tmp_path)] == ["a.png"]
 

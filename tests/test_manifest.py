@@ -60,9 +60,7 @@ def test_a_pipeline_embeds_both_networks(folder):
     again = manifest.from_dict(manifest.to_dict(made), Path("x"))
     assert again == made
     assert again.pipeline_decode.detector.detector_decode.nms_iou == 0.5
-    assert stages["reader"].stage == "reader"
     for wrong, message in (
-        (lambda: again.stage, "a single stage is needed"),
         (lambda: again.reader_decode, "is a pipeline; here a reader is needed"),
         (lambda: stages["reader"].pipeline_decode, "here a pipeline is needed"),
         (lambda: manifest.from_dict(

@@ -9,6 +9,7 @@ import pytest
 
 from alpr_edge import metrics
 from alpr_edge.data import PlateTruth, Sample, Split
+from alpr_edge.edits import edit_distance
 from alpr_edge.geometry import box_quad
 from alpr_edge.metrics import FrameResult
 from alpr_edge.rates import Paired, Rate, Ratio, Spread
@@ -200,7 +201,7 @@ def test_recall_by_width_counts_in_a_1280_frame():
      ("AB12", "B12", 1), ("KITTEN", "SITTING", 3), ("京A1", "沪A1", 1)],
 )
 def test_edit_distance(text, truth, edits):
-    assert metrics.edit_distance(text, truth) == edits
+    assert edit_distance(text, truth) == edits
 
 
 def test_character_errors_are_pooled_over_characters():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -253,7 +254,8 @@ def test_uncertain_plates_keep_a_track_but_do_not_vote_nor_begin_one():
 
 def test_plates_cut_off_by_the_edge_do_not_vote():
     tracker = new_tracker()
-    assert run(tracker, [[seen_plate("B123CD", 45.0)]] * 3) == []
+    cut_off = dataclasses.replace(seen_plate("B123CD", 45.0), whole=False)
+    assert run(tracker, [[cut_off]] * 3) == []
     run(tracker, driving("AB123CD", 4, lambda n: 60.0 + 10 * n), first=3)
     [last] = ended(tracker)
     assert (last.text, last.reads) == ("AB123CD", 4)

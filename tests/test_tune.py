@@ -69,7 +69,7 @@ def candidate(built: Path, task: str = "detector", threads: int = 1, width: int 
     variant = Variant(
         folder=built, manifest=dataclasses.replace(manifest, input=spec), picked_for=()
     )
-    return tune.Candidate(variant=variant, threads=threads)
+    return tune.Candidate(task=task, variant=variant, threads=threads)
 
 
 def timing(built: Path, p50: float, **facts) -> tune.Timing:

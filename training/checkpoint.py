@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import nn
 
 from alpr_edge.alphabet import CHARACTERS
 from alpr_edge.errors import ModelError
+from alpr_edge.files import replace_file
 
 SCHEMA = "1"
 STATE, BEST, LAST = "state.pt", "best.safetensors", "last.safetensors"
@@ -78,7 +78,8 @@ def data_hash(data: Path) -> str:
 def save_weights(
     path: Path, *, task: str, config: Any, state: dict[str, torch.Tensor], notes: dict[str, Any]
 ) -> None:
-    """Write ``state`` in FP32 with its configuration; the file appears whole or not at all."""
+    """Write ``state`` in FP32 with its configuration; the file appears whole or not at all (the
+    library's own writing hides what the system says)."""
     tensors = {
         name: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None)
         .contiguous().clone()
@@ -92,18 +93,7 @@ def save_weights(
         "notes": json.dumps(notes),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, safetensors.torch.save(tensors, metadata))
-
-
-def _write(path: Path, data: bytes | memoryview) -> None:
-    """The file whole or not at all; the libraries' own writing hides what the system says."""
-    partial = path.with_suffix(".partial")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    replace_file(path, safetensors.torch.save(tensors, metadata))
 
 
 def load_weights(path: Path) -> Weights:
@@ -159,7 +149,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write resumable training state; the file appears whole or not at all."""
     data = io.BytesIO()
     torch.save(state, data)
-    _write(path, data.getbuffer())
+    replace_file(path, data.getbuffer())
 
 
 def resumed_step(run_dir: Path) -> int:

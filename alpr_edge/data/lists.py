@@ -42,8 +42,8 @@ def read_list(
         DataError: the list cannot be read, or a line lacks what is needed.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_bytes().splitlines()  # a text's own are more than JSON's
+    except OSError as error:
         raise DataError(f"{path} cannot be read: {error}; give a list written by {made_by}"
                         ) from error
     for number, line in enumerate(lines, 1):

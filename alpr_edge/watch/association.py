@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from alpr_edge.decode import box_iou
-from alpr_edge.metrics import edit_distance
+from alpr_edge.edits import edit_distance
 from alpr_edge.types import Plate
 from alpr_edge.watch.track import Place, Track
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from alpr_edge._cv2 import cv2
 from alpr_edge.detector import StagedDetector, mapped
-from alpr_edge.types import Detection, Image
+from alpr_edge.geometry import sides
+from alpr_edge.types import Detection, Image, Quad
 from alpr_edge.watch.clutter import Clutter
-from alpr_edge.watch.config import CameraConfig
-from alpr_edge.watch.region import is_inside, plate_width
+from alpr_edge.watch.config import CameraConfig, Polygon
 from alpr_edge.watch.tiles import TiledDetector
 
 
@@ -81,6 +82,15 @@ class CameraDetector(StagedDetector):
 
     def _counts(self, detection: Detection, width: int, height: int) -> bool:
         camera = self._camera
-        if plate_width(detection.corners) < camera.min_plate_width:
+        if sides(detection.corners)[0] < camera.min_plate_width:
             return False
         return not camera.region or is_inside(detection.corners, camera.region, width, height)
+
+
+def is_inside(quad: Quad, polygons: Sequence[Polygon], width: int, height: int) -> bool:
+    """Whether the centre of ``quad`` (pixels) is in one of ``polygons`` (shares), or on an edge."""
+    x, y = np.asarray(quad, np.float64).mean(axis=0) / (width, height)
+    return any(
+        cv2.pointPolygonTest(np.asarray(polygon, np.float32), (float(x), float(y)), False) >= 0
+        for polygon in polygons
+    )

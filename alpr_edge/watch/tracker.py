@@ -14,7 +14,6 @@ import time
 from collections.abc import Sequence
 
 from alpr_edge.alphabet import region_of
-from alpr_edge.geometry import is_whole
 from alpr_edge.types import Image, Plate, Quad
 from alpr_edge.watch import grammar
 from alpr_edge.watch.association import associate
@@ -76,7 +75,7 @@ class Tracker:
         self._tracks: list[Track] = []
         self._sightings = Sightings(self._tracking.repeat_after)
         self._now = -math.inf
-        self._shown: dict[int, tuple[Plate, Track]] = {}
+        self._shown: dict[Plate, Track] = {}
 
     def update(self, frame: Frame, plates: Sequence[Plate]) -> list[Sighting]:
         """Go on with the plates of the next frame, the uncertain ones too; returns what is to be
@@ -85,10 +84,10 @@ class Tracker:
         pairs = associate(self._tracks, plates, self._now, self._certain)
         for track, plate in pairs:
             track.see(self._now, plate)
-            if self._votes(frame, plate):
+            if self._votes(plate):
                 track.vote(frame, plate)
         pairs += self._begun(frame, plates, pairs)
-        self._shown = {id(plate): (plate, track) for track, plate in pairs}
+        self._shown = {plate: track for track, plate in pairs}
         return told + self._announce() + self._close_lost()
 
     def rest(self, frame: Frame) -> list[Sighting]:
@@ -103,14 +102,13 @@ class Tracker:
     def follows(self, plate: Plate) -> bool:
         """Whether a plate of the last update belongs to a track: one that was never read with
         certainty may be no plate at all."""
-        _, track = self._shown.get(id(plate), (plate, None))
-        return track is not None
+        return plate in self._shown
 
     def texts(self, plates: Sequence[Plate]) -> tuple[str, ...]:
         """What the tracks of the plates of the last update say by now, one text a plate."""
         texts = []
         for plate in plates:
-            _, track = self._shown.get(id(plate), (plate, None))
+            track = self._shown.get(plate)
             decision = self._decision(track) if track else None
             texts.append(decision.text if decision else plate.text)
         return tuple(texts)
@@ -131,19 +129,17 @@ class Tracker:
         self._sightings.clock_jumped(last - self._tracking.max_gap, last, frame.time)
         return told
 
-    def _votes(self, frame: Frame, plate: Plate) -> bool:
+    def _votes(self, plate: Plate) -> bool:
         """Whether a plate was read with certainty and is not cut off by the frame's edge."""
-        height, width = frame.image.shape[:2]
-        whole = is_whole(plate.box, width, height)
-        return whole and bool(plate.text) and plate.confidence >= self._certain
+        return plate.whole and bool(plate.text) and plate.confidence >= self._certain
 
     def _begun(
         self, frame: Frame, plates: Sequence[Plate], pairs: Sequence[tuple[Track, Plate]]
     ) -> list[tuple[Track, Plate]]:
         """New tracks for the certain plates that no track has."""
-        taken = {id(plate) for _, plate in pairs}
+        taken = {plate for _, plate in pairs}
         begun = [(Track(frame, self._now, plate), plate) for plate in plates
-                 if id(plate) not in taken and self._votes(frame, plate)]
+                 if plate not in taken and self._votes(plate)]
         self._tracks += [track for track, _ in begun]
         return begun
 

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge.alphabet import CHARACTERS
-from alpr_edge.confidence import align
+from alpr_edge.ctc import log_softmax
+from alpr_edge.edits import align
 from alpr_edge.types import Plate
 from alpr_edge.watch.confusable import lookalikes
 
@@ -135,13 +136,13 @@ class Ballot:
             scores[places] += _evidence(text, said)[indices]
         chosen, most = scores.argmax(axis=1), min(INDEPENDENT, self._independent)
         text = "".join(CHARACTERS[column] for column in chosen)
-        certain = np.exp(_log_share(scores * min(1.0, most / weight)).max(axis=1))
+        certain = np.exp(log_softmax(scores * min(1.0, most / weight)).max(axis=1))
         same = self._said.get(text)
         return Vote(
             text=text, confidence=float(certain.prod()) * lengths[length] / weight,
             char_confidences=tuple(certain.tolist()), reads=self.reads,
             agreeing=same.count if same else 0,
-            rows=(same or self._said[pivot]).rows, average=_log_share(scores / weight),
+            rows=(same or self._said[pivot]).rows, average=log_softmax(scores / weight),
         )
 
 
@@ -173,12 +174,6 @@ def _mistaken(character: str) -> list[float]:
     alike = lookalikes(character)
     rest = (1 - _CONFUSED if alike else 1.0) / (len(CHARACTERS) - 1 - len(alike))
     return [math.log(_CONFUSED / len(alike) if other in alike else rest) for other in CHARACTERS]
-
-
-def _log_share(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithms of each row's shares."""
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
 _MISTAKEN = np.array([_mistaken(character) for character in CHARACTERS])

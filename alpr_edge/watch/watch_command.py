@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpr_edge.errors import ExitCode, UsageError
+from alpr_edge.errors import ExitCode
 from alpr_edge.watch.config import HardwareDecoding
 
 if TYPE_CHECKING:
@@ -164,12 +164,9 @@ def _add_outputs(command: argparse.ArgumentParser) -> None:
 
 
 def _polygon(text: str) -> Any:
-    from alpr_edge.watch.region import parse_polygon
+    from alpr_edge.watch.watch_options import polygon
 
-    try:
-        return parse_polygon(text)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    return polygon(text)
 
 
 def _tiles(text: str) -> Any:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from alpr_edge.errors import UsageError
 from alpr_edge.inputs import why_missing
 from alpr_edge.watch import config_file, config_rules
-from alpr_edge.watch.config import CameraConfig, Config
+from alpr_edge.watch.config import CameraConfig, Config, Polygon
 from alpr_edge.watch.lines import STDOUT
 from alpr_edge.watch.sources import is_live
 
@@ -111,6 +111,22 @@ def _with_some_output(config: Config) -> Config:
     if any(files) or config.store.path or config.mqtt or config.webhooks:
         return config
     return dataclasses.replace(config, files=dataclasses.replace(config.files, jsonl=STDOUT))
+
+
+def polygon(text: str) -> Polygon:
+    """``0.1,0.5 0.9,0.5 0.9,1 0.1,1``: three points or more, shares of width and height."""
+    try:
+        points = tuple(
+            (float(x), float(y)) for x, y in (point.split(",") for point in text.split())
+        )
+    except ValueError:
+        points = ()
+    if problem := config_rules.polygon_problem(points):
+        raise argparse.ArgumentTypeError(
+            f"region {text!r}: {problem}; points are x,y with a space between, "
+            "e.g. '0,0.5 1,0.5 1,1 0,1'"
+        )
+    return points
 
 
 def tiles(text: str) -> tuple[int, int]:

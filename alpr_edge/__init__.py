@@ -10,6 +10,7 @@ where they cannot be loaded, that first use raises :class:`LibraryError` with th
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from alpr_edge.types import Detection, DetectorLike, Plate, ReaderLike, Reading
 
 __version__ = "0.1.0"
+
+# OpenVINO and NNCF report their import to Google Analytics, and keep an ID and a count in the
+# user's home, unless this package of theirs is missing. Nothing leaves the machine unasked.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 _HOMES = {
     "detector": ("PlateDetector",),

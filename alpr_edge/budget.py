@@ -48,7 +48,8 @@ def reading_ms(ms: Mapping[Stage, float]) -> float:
 
 
 def verdict(runs: Iterable[tuple[Mapping[Stage, float], int]]) -> Verdict:
-    """The verdict over pictures, each its ``ms`` and how many plates were read on it.
+    """The verdict over pictures, each its ``ms`` and how many plates it shows. Reading what turns
+    out to be none counts to the plates of its picture.
 
     Raises:
         ValueError: there is no picture.

@@ -82,7 +82,7 @@ def read(options: argparse.Namespace) -> ExitCode:
             for file, result in _results(alpr, _progress(files, options.format), writer):
                 failed |= result is None
                 if result is not None:
-                    timings.append((result.ms, result.read))
+                    timings.append((result.ms, len(result.plates)))
                     if annotated:
                         annotated.save(file, result)
     except KeyboardInterrupt:

@@ -18,6 +18,8 @@ from alpr_edge.files import replace_file
 HASHES = "hashes.json"
 _COMPILED = "*.blob"
 _log = logging.getLogger(__name__)
+_told: set[Path] = set()
+"""Folders that cannot be used: said once, not by each network."""
 
 
 def prepare(folder: Path) -> Path | None:
@@ -32,10 +34,12 @@ def prepare(folder: Path) -> Path | None:
             pass
         _remove_changed(folder)
     except OSError as error:
-        _log.warning(
-            "no compiled networks are kept, each start takes longer: %s cannot be used (%s); make "
-            "it writable or name another folder", folder, error.strerror,
-        )
+        if folder not in _told:
+            _told.add(folder)
+            _log.warning(
+                "no compiled networks are kept, each start takes longer: %s cannot be used (%s); "
+                "make it writable or name another folder", folder, error.strerror,
+            )
         return None
     return folder
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from alpr_edge._cv2 import MAX_PIXELS, cv2
+from alpr_edge.damage import what_is_wrong
 from alpr_edge.errors import ImageError
 from alpr_edge.types import Image
 
@@ -20,9 +22,6 @@ SUFFIXES = frozenset((
 ))
 """What counts as a picture when a folder is read; a file named itself may be called anything."""
 
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""The next marker; within compressed data 0xff is followed by 0 or a restart marker."""
-_JPEG_END = 0xD9
 _BEGINNING = re.compile(
     rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|II\*\0|MM\0\*|BM|GIF8|P[1-6]\s|"
     rb"\0\0\0\x0cjP|\xff\x4f\xff\x51|....ftypavi", re.DOTALL,
@@ -30,12 +29,15 @@ _BEGINNING = re.compile(
 """How the files of the kinds begin that :func:`_why_not` names."""
 
 
+_VIDEO = re.compile(rb"....ftyp(?!avi[fs]|heic|mif1)|\x1aE\xdf\xa3|RIFF....AVI ", re.DOTALL)
+
+
 def load_image(path: str | os.PathLike[str]) -> Image:
     """Read a picture file: (H, W, 3) uint8 BGR, upright by its EXIF orientation.
 
     Greyscale becomes three equal channels, 16 bits become 8, transparency is dropped, of an
-    animation or a file of pages the first picture counts. A file cut short is an error, never a
-    half grey picture.
+    animation or a file of pages the first picture counts. A file that is cut short or shows damage
+    (:mod:`alpr_edge.damage`) is an error, never a half grey picture.
 
     Raises:
         ImageError: the file is missing, empty, no picture, damaged or too large.
@@ -72,8 +74,8 @@ def decode_image(data: bytes, name: str) -> Image:
     """
     if not data:
         raise ImageError(f"{name}: the file is empty (0 bytes)")
-    if _cut_short(data):
-        raise ImageError(f"{name}: the file is cut short: {len(data)} bytes and no end marker")
+    if problem := what_is_wrong(data):
+        raise ImageError(f"{name}: the file is {problem}")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -101,12 +103,18 @@ def check_image(image: object) -> Image:
     if image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(f"{got}; give one picture, not a batch (predict_batch takes several)")
     if image.dtype != np.uint8:
-        raise ImageError(
-            f"{got}; scale to 0..255 first, e.g. (frame * 255).astype('uint8') of floats in 0..1"
-        )
+        raise ImageError(f"{got}; {_to_uint8(image.dtype)}")
     if image.size == 0:
         raise ImageError(f"{got}, at least 1 x 1 pixels")
     return _check_side(np.ascontiguousarray(image), "frame: ")
+
+
+def _to_uint8(dtype: np.dtype[Any]) -> str:
+    if dtype == np.uint16:
+        return "(frame >> 8).astype('uint8') of 16 bits, >> 2 of a camera's 10, >> 4 of 12"
+    if dtype.kind == "f":
+        return "(frame * 255).astype('uint8') of 0..1, frame.astype('uint8') of 0..255"
+    return "convert it to 0..255 in uint8"
 
 
 def _check_side(image: Image, where: str) -> Image:
@@ -116,21 +124,6 @@ def _check_side(image: Image, where: str) -> Image:
             f"{where}{width} x {height} pixels; no side may exceed {MAX_SIDE}: cut or shrink it"
         )
     return image
-
-
-def _cut_short(data: bytes) -> bool:
-    """Whether a JPEG or PNG lacks its end; decoders may fill what is missing with grey."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return b"IEND" not in data
-    if not data.startswith(b"\xff\xd8\xff"):
-        return False
-    position = 2
-    while marker := _JPEG_MARKER.search(data, position):
-        if data[marker.start() + 1] == _JPEG_END:
-            return False
-        length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-        position = marker.end() + length  # of a segment: a thumbnail in it has an end of its own
-    return True
 
 
 def _refusal(name: str, error: str) -> str:
@@ -143,6 +136,8 @@ def _refusal(name: str, error: str) -> str:
 
 
 def _why_not(data: bytes) -> str:
+    if _VIDEO.match(data):
+        return "is a video; alpr-edge watch reads those"
     if _BEGINNING.match(data):
         return "begins like a picture, but is cut short, damaged or of an unsupported kind"
     return "is no picture that OpenCV reads (JPEG, PNG, WebP, TIFF, BMP, GIF, JPEG 2000, AVIF)"

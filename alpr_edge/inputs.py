@@ -14,7 +14,8 @@ NOT_THERE = "no such file or folder"
 
 
 def find_pictures(paths: Sequence[str]) -> list[str]:
-    """Files as named, the pictures directly in folders, what patterns match (``**`` any depth).
+    """Files as named, the pictures directly in folders, what patterns match (``**`` any depth);
+    ``-`` is the standard input.
 
     Each file once, in the order of the command line, within a folder or pattern by name; of a
     folder no hidden ones. What is missing, matches nothing or holds no picture stays in the list as
@@ -25,7 +26,7 @@ def find_pictures(paths: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for path in paths:
-        found += _expand(path)
+        found += ["/dev/stdin"] if path == "-" else _expand(path)
     if not any(_is_input(file) for file in found):
         raise UsageError(
             f"{'; '.join(f'{path}: {_why_not(path)}' for path in paths)}; give picture files, "
@@ -63,6 +64,8 @@ def _is_input(path: str) -> bool:
 
 
 def _why_not(path: str) -> str:
+    if "://" in path:
+        return "of cameras and videos in the network, alpr-edge watch reads"
     if os.path.isdir(path):
         return f"no picture in this folder ({', '.join(sorted(SUFFIXES))})"
     return "nothing matches" if glob.has_magic(path) else why_missing(path)

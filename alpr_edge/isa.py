@@ -58,6 +58,8 @@ CAP_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 _ISA_LINE = re.compile(r"^onednn_verbose,.*\bcpu,isa:(.+)$", re.MULTILINE)
 CPU_INFO = Path("/proc/cpuinfo")
 _PROBE = """
+import sys
+sys.modules["openvino_telemetry"] = None  # as in alpr_edge/__init__.py
 import numpy as np, openvino
 from openvino import opset8 as ops
 picture = ops.parameter([1, 8, 16, 16], np.float32)

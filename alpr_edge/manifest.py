@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import typing
 from collections.abc import Iterable
@@ -62,6 +63,9 @@ class DetectorDecode:
     score_threshold: float
     nms_iou: float
 
+    def __post_init__(self) -> None:
+        _check_shares(score_threshold=self.score_threshold, nms_iou=self.nms_iou)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReaderDecode:
@@ -74,6 +78,17 @@ class ReaderDecode:
     slots: int
     temperature: float = 1.0
     confidence_threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_shares(confidence_threshold=self.confidence_threshold)
+        if not 0 < self.temperature < math.inf:
+            raise strict.SchemaError(f"temperature is {self.temperature}; allowed: above 0")
+
+
+def _check_shares(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise strict.SchemaError(f"{name} is {value}; allowed: 0..1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

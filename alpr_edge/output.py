@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import shutil
 from typing import Any, Protocol, TextIO
 
 from rich import box
@@ -30,7 +31,7 @@ _PLATE_COLUMNS = [
 CSV_COLUMNS = [
     "file", "error", "width", "height", *_PLATE_COLUMNS, *(f"ms_{stage}" for stage in Stage)
 ]
-_PIPED_WIDTH, _ENDLESS = 160, 10_000
+_PIPED_WIDTH, _ENDLESS, _WIDE = 160, 10_000, 150
 """Columns of a table that goes to no terminal: at least, and at most."""
 
 
@@ -135,22 +136,26 @@ def _plate_cells(plate: Record) -> Record:
 
 
 class PlateTable:
-    """A table for people, written at the end: file, plate, confidence, ms of each stage."""
+    """A table for people, written at the end: file, plate, confidence and milliseconds, of each
+    stage where the terminal has :data:`_WIDE` columns, or there is none."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("file", "plate", "confidence"):
-            self._table.add_column(name, overflow="fold")
-        for stage in Stage:
-            self._table.add_column(f"{stage} ms", justify="right")
+        self._table.add_column("file", overflow="fold")
+        self._table.add_column("plate", no_wrap=True)
+        self._table.add_column("confidence", no_wrap=True)
+        wide = not stream.isatty() or shutil.get_terminal_size().columns >= _WIDE
+        self._stages = tuple(Stage) if wide else (Stage.TOTAL,)
+        for stage in self._stages:
+            self._table.add_column(f"{stage} ms", justify="right", no_wrap=True)
 
     def write(self, record: Record) -> None:
         """Add the rows of one picture."""
         if "error" in record:
             self._table.add_row(Text(record["file"]), "error", "")
             return
-        times = [f"{ms:.1f}" for ms in record["ms"].values()]
+        times = [f"{record['ms'][stage]:.1f}" for stage in self._stages]
         first: list[Text | str] = [Text(record["file"])]
         for plate in record["plates"] or [{"text": "no plate", "confidence": None}]:
             confidence = "" if plate["confidence"] is None else f"{plate['confidence']:.1%}"

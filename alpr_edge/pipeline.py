@@ -103,6 +103,9 @@ class ALPR:
                 raise UsageError(f"{name} is {value}; allowed: 0..1")
         chooser = Chooser(models=models, precision=precision, threads=threads)
         load = functools.partial(Engine, streams=streams, cache_dir=cache)
+        for name, own in (("detector", detector), ("reader", reader)):
+            if own is not None and not callable(getattr(own, "predict", None)):
+                raise UsageError(f"{name} is a {type(own).__name__} without the method predict")
         self.detector: DetectorLike = detector or _detector(chooser, load, min_detection)
         self.reader: ReaderLike = reader or _reader(chooser, load)
         if min_confidence is None:

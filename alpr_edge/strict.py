@@ -51,7 +51,8 @@ def build(kind: Any, value: Any, where: str) -> Any:
     ``where`` ("file: key.") begins every error.
 
     Raises:
-        SchemaError: an unknown or missing key, or a value of another type.
+        SchemaError: an unknown or missing key, a value of another type, or one that the dataclass
+            refuses by a SchemaError.
     """
     if dataclasses.is_dataclass(kind):
         return _build_dataclass(kind, value, where)
@@ -120,4 +121,8 @@ def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
     if missing := required - value.keys():
         raise SchemaError(f"{where}key {sorted(missing)[0]!r} is missing")
     hints = typing.get_type_hints(kind)
-    return kind(**{k: build(hints[k], v, f"{where}{k}.") for k, v in value.items()})
+    built = {k: build(hints[k], v, f"{where}{k}.") for k, v in value.items()}
+    try:
+        return kind(**built)
+    except SchemaError as error:  # of a class that checks its values
+        raise SchemaError(f"{where}{error}") from error

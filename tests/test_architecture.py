@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,24 @@ def test_runtime_loads_no_training_library():
 
 def test_importing_the_package_alone_needs_no_library():
     assert not loaded_after("import alpr_edge, alpr_edge.cli") & {"cv2", "openvino", "numpy"}
+
+
+@pytest.mark.parametrize("code", [
+    "from alpr_edge import ALPR; ALPR()", "from benchmarks import pace",
+    "import os; from alpr_edge.isa import onednn_isa; onednn_isa(os.environ)",
+    pytest.param("from optimize import quantize", marks=pytest.mark.skipif(
+        find_spec("nncf") is None, reason="NNCF is not installed"
+    )),
+])
+def test_nothing_is_reported_of_an_import(tmp_path, code):
+    """OpenVINO and NNCF would, to Google Analytics; their ID and count show it in the home."""
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "CI": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True,
+        text=True, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "intel").exists()
 
 
 def test_help_is_quick():

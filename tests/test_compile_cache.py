@@ -71,6 +71,7 @@ def test_a_folder_that_cannot_be_made_is_told_and_nothing_more(tiny_models, tmp_
     assert text_of(tiny_models, tmp_path / "file" / "cache") == tiny.TEXT
     assert f"{tmp_path / 'file' / 'cache'} cannot be used (Not a directory)" in caplog.text
     assert "each start takes longer" in caplog.text and "name another folder" in caplog.text
+    assert caplog.text.count("cannot be used") == 1  # though every network asks
 
 
 def test_a_folder_that_cannot_be_written(tiny_models, cache, caplog, monkeypatch):

@@ -74,7 +74,8 @@ def test_a_table_has_its_columns_once(tmp_path):
     first, second = csv.DictReader(io.StringIO(path.read_text("utf-8")))
     assert tuple(first) == CSV_COLUMNS
     assert first["known"] == EVENT.known.text and first["access"] == "deny"
-    assert (second["known"], second["access"], second["region"]) == ("", "", "")
+    assert first["distance"] == str(EVENT.known.distance)
+    assert (second["known"], second["access"], second["distance"], second["region"]) == ("",) * 4
     assert first["text"] == EVENT.text and first["direction"] == "approaching"
     assert (first["file"], second["file"]) == ("", "a.jpg")
 

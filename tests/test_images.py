@@ -7,9 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from clips import DEMO
 
 from alpr_edge.errors import AlprEdgeError, ImageError
-from alpr_edge.images import MAX_SIDE, check_image, load_image
+from alpr_edge.images import MAX_SIDE, check_image, decode_image, load_image
 
 
 @pytest.fixture
@@ -130,6 +131,7 @@ def test_thumbnail_does_not_pass_for_the_picture(tmp_path):
     (b"", r"empty \(0 bytes\)"),
     (b"this is a text\n" * 50, "is no picture"),
     (b"\xff\xd8\xff", "cut short: 3 bytes"),
+    (b"\0\0\0\x20ftypisom" + bytes(90), "is a video; alpr-edge watch reads those"),
     (png_of_size(40_000, 40_000), "too large; at most 268 megapixels"),
     (png_of_size(10, 10), "cut short, damaged"),
 ])
@@ -157,6 +159,57 @@ def test_damaged_bytes_give_a_picture_or_an_image_error(tmp_path, picture, suffi
         assert loaded.dtype == np.uint8 and loaded.ndim == 3
 
 
+def written(suffix: str, *options: int) -> bytes:
+    """A picture of 1280 x 720 as a file of this kind."""
+    image = cv2.imread(str(DEMO / "eu.jpg"))
+    return cv2.imencode(suffix, image, options)[1].tobytes()
+
+
+KINDS = {
+    "jpeg": written(".jpg"), "optimized": written(".jpg", cv2.IMWRITE_JPEG_OPTIMIZE, 1),
+    "progressive": written(".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+    "restarts": written(".jpg", cv2.IMWRITE_JPEG_RST_INTERVAL, 8),
+    "webp": written(".webp", cv2.IMWRITE_WEBP_QUALITY, 90), "lossless": written(".webp"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whole_files_are_read(kind):
+    assert decode_image(KINDS[kind], kind).shape == (720, 1280, 3)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "restarts", "webp", "lossless"])
+def test_a_sector_that_a_disk_lost_is_told(kind):
+    data = KINDS[kind]
+    at = len(data) // 2 // 4096 * 4096
+    with pytest.raises(ImageError, match=f"damaged: nothing but zeros from byte {at}"):
+        decode_image(data[:at] + bytes(4096) + data[at + 4096 :], kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_that_was_not_finished_is_told(kind):
+    data = KINDS[kind]
+    with pytest.raises(ImageError, match="the file is (damaged|cut short)"):
+        decode_image(data[: len(data) // 2] + bytes(len(data) - len(data) // 2), kind)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.endswith(("webp", "less"))])
+def test_a_sector_of_other_data_is_told(kind):
+    data, other = KINDS[kind], np.random.default_rng(0).bytes(4096)
+    at = len(data) // 2
+    with pytest.raises(ImageError, match=r"damaged at byte \d+"):
+        decode_image(data[:at] + other + data[at + 4096 :], kind)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".png"])
+@pytest.mark.parametrize("grey", [0, 77, 255])
+def test_an_even_picture_is_no_damaged_one(suffix, grey):
+    options = {".jpg": [cv2.IMWRITE_JPEG_OPTIMIZE, 1], ".webp": [cv2.IMWRITE_WEBP_QUALITY, 80]}
+    image = np.full((2160, 3840, 3), grey, np.uint8)
+    data = cv2.imencode(suffix, image, options.get(suffix, []))[1].tobytes()
+    assert decode_image(data, suffix).shape == image.shape
+
+
 def test_missing_and_folder(tmp_path):
     with pytest.raises(ImageError, match="no such file"):
         load_image(tmp_path / "a.jpg")
@@ -177,7 +230,9 @@ def test_too_long_a_side_says_why(tmp_path):
     (np.zeros((4, 5, 4), np.uint8), "COLOR_BGRA2BGR"),
     (np.zeros((2, 4, 5, 3), np.uint8), "predict_batch"),
     (np.zeros((3, 4, 5), np.uint8), "one picture"),
-    (np.zeros((4, 5, 3), np.float32), "float32.*scale to 0..255"),
+    (np.zeros((4, 5, 3), np.float32), r"float32.*\(frame \* 255\).* of 0..1"),
+    (np.zeros((4, 5, 3), np.uint16), r"uint16.*\(frame >> 8\).* >> 2 of a camera's 10"),
+    (np.zeros((4, 5, 3), bool), "bool.*convert it to 0..255 in uint8"),
     (np.zeros((0, 5, 3), np.uint8), "at least 1 x 1"),
 ])
 def test_wrong_arrays_name_the_remedy(image, message):

@@ -45,6 +45,18 @@ def test_round_trip_keeps_everything(folder):
     assert manifest.from_dict(manifest.to_dict(written), Path("x")) == written
 
 
+@pytest.mark.parametrize("key, value, told", [
+    ("temperature", 0.0, "above 0"), ("temperature", -1.0, "above 0"),
+    ("confidence_threshold", 62.1, "0..1"),
+])
+def test_values_that_no_decoding_has_are_refused(folder, key, value, told):
+    manifest.save(full(folder), folder)
+    decode = json.loads((folder / manifest.FILENAME).read_text("utf-8"))["decode"]
+    edit(folder, decode=decode | {key: value})
+    with pytest.raises(ModelError, match=rf"decode\.{key} is {value}; allowed: {told}"):
+        manifest.load(folder)
+
+
 def test_detector_and_reader_decode_are_told_apart(folder):
     detector = base_manifest("detector", folder)
     again = manifest.from_dict(manifest.to_dict(detector), Path("x"))

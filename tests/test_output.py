@@ -97,6 +97,25 @@ def test_table_shows_file_plate_confidence_and_stages(records):
         assert expected in text
 
 
+@pytest.mark.parametrize("columns, stages", [(80, False), (160, True)])
+def test_a_terminal_shows_whole_plates_and_the_stages_where_there_is_room(
+    records, monkeypatch, columns, stages
+):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stream = Terminal()
+    writer = FORMATS["table"](stream)
+    for record in records:
+        writer.write(record)
+    writer.close()
+    text = stream.getvalue()
+    assert all(told in text for told in ("皖A12345", "98.8%", "total ms"))
+    assert ("letterbox" in text) == stages
+
+
 def times(detect: float, read: float) -> dict[Stage, float]:
     return dict.fromkeys(Stage, 0.0) | {Stage.DETECT: detect, Stage.READ: read}
 

@@ -88,6 +88,12 @@ def test_batch_is_each_on_its_own(alpr, frame):
         alpr.predict_batch("frame.png")
 
 
+@pytest.mark.parametrize("own", [{"detector": 5}, {"reader": object()}])
+def test_what_cannot_predict_is_refused_at_once(own):
+    with pytest.raises(UsageError, match="is a (int|object) without the method predict"):
+        ALPR(**own)
+
+
 def test_every_stage_is_stamped_and_they_add_up(alpr, frame):
     result = alpr.run(frame)
     assert list(result.ms) == list(Stage)

@@ -77,13 +77,13 @@ def test_a_report_is_written_and_read_again(tmp_path):
 def test_a_full_disk_leaves_the_report_before(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     record.save({"runs": 3}, path)
-    written = Path.write_text
+    written = Path.write_bytes
 
-    def full(self, text, *rest):
-        written(self, text[:4], *rest)
+    def full(self, data):
+        written(self, data[:4])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="No space left"):
         record.save({"runs": 4}, path)
     assert json.loads(path.read_text()) == {"runs": 3} and list(tmp_path.iterdir()) == [path]

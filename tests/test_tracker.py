@@ -273,6 +273,15 @@ def test_direction(width, x, expected):
     assert ended(tracker)[0].direction is expected
 
 
+def test_a_plate_that_the_pictures_edge_cuts_off_is_not_leaving():
+    tracker = new_tracker()
+    frames = driving("AB123CD", 10, lambda n: 600 - 60.0 * n)
+    for width, frame in zip((70.0, 40.0), frames[-2:], strict=True):
+        frame[:] = [dataclasses.replace(seen_plate("AB123CD", width / 2, width=width), whole=False)]
+    run(tracker, frames)
+    assert ended(tracker)[0].direction is Direction.LEFT
+
+
 def test_the_best_picture_is_large_and_certain():
     tracker = new_tracker()
     for n, (width, confidence) in enumerate([(60, 0.9), (120, 0.9), (140, 0.4), (80, 0.9)]):

@@ -215,7 +215,7 @@ def test_explicit_arguments_win(stored, models, monkeypatch):
 
 def test_own_networks_need_no_tuning(stored):
     edit(stored, conditions={})
-    assert ALPR(detector=WholePicture(), reader=object())
+    assert ALPR(detector=WholePicture(), reader=WholePicture())
 
 
 @pytest.mark.parametrize("change, line", [

@@ -365,6 +365,18 @@ def test_a_reload_takes_nothing_again(config, tmp_path):
     assert numbers("drop") == list(range(8))
 
 
+def test_a_camera_is_told_of_now_and_then_though_only_its_counts_change(
+    config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("alpr_edge.watch.watch.STATUS_SECONDS", 0.3)
+    (tmp_path / "in").mkdir()
+    waiting = CameraConfig(name="in", source=str(tmp_path / "in"))
+    told = Collector()
+    with Watch(dataclasses.replace(config, cameras=(waiting,)), [told]):
+        until(lambda: len(told.statuses) >= 4)
+    assert len({(one.state, one.problem) for one in told.statuses[1:4]}) == 1
+
+
 def test_while_a_reload_exchanges_cameras_nothing_ends_and_nothing_is_told(config, tmp_path):
     folders = [tmp_path / name for name in ("a", "b")]
     for folder in folders:

@@ -17,8 +17,8 @@ _STDOUT = 1
 
 CSV_COLUMNS = (
     "key", "id", "final", "camera", "text", "confidence", "reads", "agreeing", "rows", "region",
-    "kind", "first_seen", "last_seen", "best_time", "direction", "known", "access", "latency_ms",
-    "file",
+    "kind", "first_seen", "last_seen", "best_time", "direction", "known", "access", "distance",
+    "latency_ms", "file",
 )
 
 
@@ -124,9 +124,10 @@ def _columns(path: Path) -> Sequence[str]:
 
 
 def _cells(record: Record) -> Record:
-    known = record["known"] or {"text": "", "access": ""}
-    values = record | {"known": known["text"], "access": known["access"],
-                       "final": json.dumps(record["final"])}
+    known = record["known"] or dict.fromkeys(("text", "access", "distance"), "")
+    values = record | known | {
+        "text": record["text"], "known": known["text"], "final": json.dumps(record["final"]),
+    }
     return {column: values[column] for column in CSV_COLUMNS}
 
 

@@ -78,6 +78,8 @@ class Track:
         self.decided: Decision | None = None
         """What was told, or would have been."""
         self.place = self.begin = self.stand = self._voted = Place.of(plate.corners)
+        self._end = self.place
+        """The last place where all of the plate was seen: cut off it looks narrower."""
         self.since = now
         """Since when it has been standing at ``stand``."""
         self.box = plate.box
@@ -111,6 +113,8 @@ class Track:
         if not place.is_at(self.stand):
             self.stand, self.since = place, now
         self.place, self.box, self.seen, self.missed = place, plate.box, now, 0
+        if plate.whole:
+            self._end = place
 
     def vote(self, frame: Frame, plate: Plate) -> None:
         """Count what was read, and keep the picture if it is the best."""
@@ -146,9 +150,9 @@ class Track:
         width, divided by the plate's width (pinhole camera).
         """
         frame_width = self.best.frame.image.shape[1]
-        growth = math.log(self.place.width / self.begin.width)
-        depth = frame_width / self.place.width - frame_width / self.begin.width
-        last, first = ((p.x - frame_width / 2) / p.width for p in (self.place, self.begin))
+        growth = math.log(self._end.width / self.begin.width)
+        depth = frame_width / self._end.width - frame_width / self.begin.width
+        last, first = ((p.x - frame_width / 2) / p.width for p in (self._end, self.begin))
         across = last - first
         deeper = abs(growth) > _STILL_GROWTH
         if deeper and (abs(depth) >= abs(across) or abs(across) < _STILL_WIDTHS):

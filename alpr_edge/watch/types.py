@@ -198,7 +198,7 @@ class Output(Protocol):
         """An event that the store has made durable."""
 
     def status(self, status: CameraStatus) -> None:
-        """A camera's state changed."""
+        """A camera's state changed, or was told a minute ago."""
 
     def view(self, view: View) -> None:
         """A frame was processed."""

@@ -35,6 +35,8 @@ from alpr_edge.watch.types import CameraStatus, Output, State, View
 
 RELOADED = ("cameras", "tracking", "plates", "privacy")
 """Parts of a configuration that :meth:`Watch.reload` takes over; the others need a new start."""
+STATUS_SECONDS = 60.0
+"""How often a camera is told of though nothing but its counts changed."""
 STOP_SECONDS = 5.0
 LAST_SECONDS = 2.0
 """For receivers that work to take the last events; what they do not get waits in the store."""
@@ -71,7 +73,8 @@ class Watch:
         self._desks: list[Desk] = []
         self._changing = threading.Lock()
         """Held while a reload exchanges cameras: what is there meanwhile tells nothing."""
-        self._told: dict[str, tuple[State, str | None]] = {}
+        self._told: dict[str, tuple[CameraStatus, float]] = {}
+        """What was told last of each camera, and when (monotonic seconds)."""
         self._hub: Hub | None = None
         self._delivery: Delivery | None = None
         self._receivers: Receivers | None = None
@@ -222,7 +225,7 @@ class Watch:
     @property
     def failed_cameras(self) -> list[str]:
         """Names of the cameras that will not be tried again, also after the end."""
-        return [name for name, (state, _) in self._told.items() if state is State.FAILED]
+        return [name for name, (told, _) in self._told.items() if told.state is State.FAILED]
 
     def expected(self) -> dict[str, int | None]:
         """Frames that each camera gives in all; None where nobody knows."""
@@ -317,8 +320,13 @@ class Watch:
             self._ended.set()
 
     def _tell(self, status: CameraStatus) -> None:
-        now = status.state, status.problem
-        if self._told.get(status.camera) == now or self._delivery is None:
+        if self._delivery is None:
             return
-        self._told[status.camera] = now
+        now = time.monotonic()
+        if status.camera in self._told:
+            last, when = self._told[status.camera]
+            same = (last.state, last.problem) == (status.state, status.problem)
+            if same and now - when < STATUS_SECONDS:
+                return
+        self._told[status.camera] = status, now
         self._delivery.status(status)

@@ -94,7 +94,8 @@ class Webhook:
         if answer.is_success:
             return
         said = next(answer.iter_raw(_MAX_ANSWER), b"").decode(errors="replace")
-        problem = " ".join(f"{self._shown} answers {answer.status_code}: {said}".split())
+        said = " ".join(said.split())
+        problem = f"{self._shown} answers {answer.status_code}{said and f': {said}'}"
         if answer.is_redirect:
             raise DeliveryError(f"{problem} to {answer.headers.get('Location')}; redirects are not "
                                 "followed: set url to the address itself", permanent=True)

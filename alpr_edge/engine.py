@@ -188,8 +188,12 @@ class Engine:
         return [name for compiled in self._compiled for name in computing_in(compiled, precisions)]
 
     def _executed(self, fact: str) -> dict[str, int]:
-        counts = Counter(facts[fact] for _, facts in executed_layers(self._compiled[0]))
-        return dict(counts.most_common())
+        return executed(self._compiled[0], fact)
+
+
+def executed(network: Any, fact: str) -> dict[str, int]:
+    """How many layers of a compiled network run with each value of one of their facts."""
+    return dict(Counter(facts[fact] for _, facts in executed_layers(network)).most_common())
 
 
 @functools.cache

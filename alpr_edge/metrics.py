@@ -231,6 +231,11 @@ def recall_by_width(
     }
 
 
+def width_label(low: float, high: float) -> str:
+    """The name of a bin of widths, for a table's row."""
+    return f"{low:g}-{high:g} px" if math.isfinite(high) else f">= {low:g} px"
+
+
 def character_errors(texts: Iterable[str], truths: Iterable[str]) -> Ratio:
     """Edits per true character, text by text: its value is the character error rate (CER)."""
     pairs = list(zip(texts, truths, strict=True))

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alpr_edge.count import Macs, count_macs
+from alpr_edge.engine import executed
 from alpr_edge.errors import ExitCode, UsageError
 from benchmarks import isa, peak, record, requests
 from benchmarks.conditions import Conditions
@@ -64,7 +65,7 @@ def measure(
             "hint": settings.hint, "precision": settings.precision, **requests.taken(network),
             "inputs": [list(array.shape) for array in inputs],
         },
-        "executed_precisions": requests.executed(network),
+        "executed_precisions": executed(network, "runtimePrecision"),
         "loaded_settings": requests.taken(crowd),
         "latency": summary(samples), "throughput_fps": round(load.fps, 2), "loaded": load.to_json(),
         "layers": layers(requests.compiled(model, settings, profiled=True), inputs),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +13,7 @@ import openvino
 from numpy.typing import NDArray
 
 from alpr_edge.cpu import usable_cores
-from alpr_edge.engine import DEVICE, computing_in, core, executed_layers
+from alpr_edge.engine import DEVICE, computing_in, core
 from alpr_edge.errors import AlprEdgeError, ModelError, UsageError
 from benchmarks.statistics import summary
 
@@ -159,11 +158,6 @@ def taken(network: Any) -> dict[str, int]:
     names = {"streams": "NUM_STREAMS", "threads": "INFERENCE_NUM_THREADS",
              "requests": "OPTIMAL_NUMBER_OF_INFER_REQUESTS"}
     return {name: int(network.get_property(key)) for name, key in names.items()}
-
-
-def executed(network: Any) -> dict[str, int]:
-    """How many layers run in each precision."""
-    return dict(Counter(f["runtimePrecision"] for _, f in executed_layers(network)).most_common())
 
 
 def check_precision(network: Any, asked: Precision) -> None:

@@ -135,7 +135,7 @@ def _by_width(results: Sequence[FrameResult]) -> dict[str, Figure]:
     """Recall per plate width over all frames, and of wide plates over the complete ones too."""
     rows: dict[str, Figure] = {}
     for (low, high), rate in metrics.recall_by_width(results).items():
-        rows[f"{low:g}-{high:g} px" if math.isfinite(high) else f">= {low:g} px"] = rate
+        rows[metrics.width_label(low, high)] = rate
     complete = [result for result in results if result.sample.complete]
     for name, members in ((ALL, results), (COMPLETE, complete)):
         wide = metrics.recall_by_width(members, (WIDE_PLATE, math.inf))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from alpr_edge.errors import UsageError
 from alpr_edge.manifest import Manifest
 from optimize.convert import convert
 from optimize.export import deployable, descended, export, trained_manifest
@@ -16,7 +15,7 @@ from optimize.report import TORCH, UNTRAINED
 from optimize.retrain import kept
 from optimize.steps import StepResult, Tolerances, run_step
 from training.checkpoint import save_weights
-from training.reader.model import VARIANTS
+from training.reader.model import variant_of
 
 
 def keep(checkpoint: Path, out: Path, *, size: tuple[int, int]) -> StepResult:
@@ -44,10 +43,8 @@ def untrained(variant: str, out: Path, pictures: Pictures) -> StepResult:
         UsageError: there is no such size. OutputError: the folder cannot be written.
         StepFailedError: it could not be converted; see the steps.
     """
-    if variant not in VARIANTS:
-        raise UsageError(f"reader of size {variant!r}; allowed: {', '.join(VARIANTS)}")
     torch.manual_seed(0)
-    network = VARIANTS[variant]()
+    network = variant_of(variant)
 
     def make(path: Path) -> None:
         save_weights(

@@ -14,6 +14,7 @@ import pytest
 from openvino import opset13 as ops
 
 from alpr_edge.count import Macs, count_macs
+from alpr_edge.engine import executed_layers
 from alpr_edge.errors import ModelError, UsageError
 from alpr_edge.picks import MODELS
 from benchmarks import conditions, isa, peak, requests
@@ -111,7 +112,7 @@ def test_the_peak_is_of_a_large_product_in_the_precision_asked_for():
     for eight_bits, precision in ((False, "f32"), (True, "u8")):
         model = peak.dense(eight_bits)
         assert count_macs(model) == Macs(total=by_hand, of_8_bits=by_hand * eight_bits)
-        layers = requests.executed_layers(requests.compiled(model, Settings(threads=1)))
+        layers = executed_layers(requests.compiled(model, Settings(threads=1)))
         kinds = [f["runtimePrecision"] for _, f in layers if f["layerType"] == "Convolution"]
         assert kinds == [precision]
 

@@ -158,7 +158,9 @@ def test_the_encoder_loads_strictly_into_a_reader(pretrained) -> None:
 def test_the_frozen_phase_changes_no_encoder_weight_and_the_next_one_does(
     pretrained, tmp_path
 ) -> None:
-    recipe = phase_2.edge_recipe(encoder=pretrained, freeze_encoder=True)
+    recipe = dataclasses.replace(
+        phase_2.edge_recipe(), encoder=pretrained, freeze_encoder=True
+    )
     reader = phase_2.build_reader("tiny", recipe, None)
     before = copy.deepcopy(reader.state_dict())
     batch = {
@@ -189,7 +191,8 @@ def test_a_frozen_reader_reads_like_before() -> None:
 
 def test_freezing_an_encoder_that_learned_nothing_is_refused(tmp_path, capsys) -> None:
     with pytest.raises(UsageError, match="--encoder WEIGHTS"):
-        phase_2.build_reader("tiny", phase_2.edge_recipe(freeze_encoder=True), None)
+        frozen = dataclasses.replace(phase_2.edge_recipe(), freeze_encoder=True)
+        phase_2.build_reader("tiny", frozen, None)
     folders = ["--data", str(tmp_path), "--run", str(tmp_path / "run")]
     assert main(["reader", *folders, "--freeze-encoder"]) == ExitCode.USAGE
     assert main(["pretrain", *folders, "--variant", "huge"]) == ExitCode.USAGE

@@ -398,16 +398,6 @@ def test_demo_pictures_are_reproduced(material: RenderMaterial) -> None:
     assert np.abs(committed.astype(int) - image).mean() < 6
 
 
-def test_sheet_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.warns(UserWarning):
-        assert main(["sheet", "--data", str(tmp_path), "--out", str(tmp_path / "sheet.png")]) == 0
-        sheet = cv2.imread(str(tmp_path / "sheet.png"))
-        assert sheet is not None and sheet.shape[1] == 6 * 230
-        bad = main(["sheet", "--data", str(tmp_path), "--out", str(tmp_path / "no" / "a.png")])
-    assert bad == 4
-    assert "does its folder exist" in capsys.readouterr().err
-
-
 def test_demo_command_needs_the_glyphs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

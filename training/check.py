@@ -279,7 +279,6 @@ def _histograms(samples: list[Sample]) -> dict[str, dict[str, int]]:
 def _widths(widths: list[float]) -> dict[str, int]:
     edges = metrics.WIDTH_EDGES
     return {
-        f"{low:g}-{high:g} px" if math.isfinite(high) else f">= {low:g} px":
-            sum(low <= width < high for width in widths)
+        metrics.width_label(low, high): sum(low <= width < high for width in widths)
         for low, high in zip(edges, edges[1:], strict=False)
     }

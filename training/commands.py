@@ -49,20 +49,19 @@ def add_reader(command: argparse.ArgumentParser) -> None:
 def train_reader(options: argparse.Namespace) -> None:
     """Train the reader."""
     from training.reader.train import edge_recipe, fast_recipe, polish_recipe, run
-    from training.selection import Selection
 
-    selection = Selection(
-        pseudo=options.pseudo, frame_texts=options.frame_texts, corrections=options.corrections,
-        leave_out=tuple(options.leave_out), missed=options.missed, places=options.places,
-    )
     if options.polish and not options.start:
         raise UsageError("--polish goes on with a trained reader; add --start WEIGHTS")
     named = fast_recipe if options.fast else polish_recipe if options.polish else edge_recipe
-    recipe = named(
-        options.minutes, encoder=options.encoder, freeze_encoder=options.freeze_encoder,
-        selection=selection,
+    recipe = named(options.minutes)
+    recipe = dataclasses.replace(
+        recipe, loop=as_asked(recipe.loop, options), encoder=options.encoder,
+        freeze_encoder=options.freeze_encoder, selection=dataclasses.replace(
+            recipe.selection, pseudo=options.pseudo, frame_texts=options.frame_texts,
+            corrections=options.corrections, leave_out=tuple(options.leave_out),
+            missed=options.missed, places=options.places,
+        ),
     )
-    recipe = dataclasses.replace(recipe, loop=as_asked(recipe.loop, options))
     run(
         options.data, options.run, recipe, variant=options.variant, start=options.start,
         options=run_options(options),

@@ -35,6 +35,7 @@ from alpr_edge.picks import MODELS
 from alpr_edge.pipeline import rectify_all
 from alpr_edge.reader import PlateReader, decode_logits
 from alpr_edge.stages import DETECTION_STAGES, READING_STAGES, Stage
+from alpr_edge.tune import DEMO
 from alpr_edge.tuning import Chooser
 from alpr_edge.types import Detection, Image, Reading
 from training.checkpoint import commit
@@ -51,7 +52,6 @@ WARM_UP = 3
 REST = 0.02
 """Seconds before each run: PyTorch's threads wait for more work by spinning, which would slow
 whoever is next."""
-DEMO = Path(__file__).parent.parent / "docs" / "demo"
 MIN_SCORE, NMS_IOU = 0.3, 0.5
 """What the origin's detections must have, and may overlap."""
 PARTS = {"detection": DETECTION_STAGES, "reading": READING_STAGES,

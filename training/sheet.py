@@ -10,6 +10,7 @@ plates, clean.
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ import numpy as np
 from alpr_edge.alphabet import decode
 from alpr_edge.data import read
 from alpr_edge.errors import OutputError, UsageError
+from alpr_edge.geometry import letterbox
 from alpr_edge.types import Floats, Image
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ READER_GRID, DETECTOR_GRID, CLOSER_GRID = (16, 7), (4, 6), (10, 8)
 """Rows and columns."""
 _A_SET, _FRAMES = 40, 150
 """Plates of a set, and frames, that are loaded to draw from."""
+_RENDERED_CELL = 112, 222
+"""Height and width of a rendered plate's picture."""
 _GAP, _LABEL, _GROUND = 4, 18, 40
 _FONT, _TEXT = "uni", (255, 255, 255)
 _LEARNT, _PSEUDO, _BOX, _IGNORED = (60, 220, 60), (0, 200, 255), (255, 120, 40), (128, 128, 128)
@@ -55,10 +59,7 @@ def write_sheet(data: Path, out: Path, *, what: str, strength: float, seed: int 
     elif what == CLOSER:
         sheet = closer_sheet(data, strength, seed)
     else:
-        from training.render import RenderMaterial
-        from training.render.sheet import contact_sheet
-
-        sheet = contact_sheet(RenderMaterial.load(data), seed=seed)
+        sheet = rendered_sheet(data, seed)
     save(sheet, out)
 
 
@@ -108,6 +109,22 @@ def closer_sheet(data: Path, strength: float, seed: int) -> Image:
 
     dataset = CloseUps(data, CloseConfig(strength=strength), seed=seed, limit=_FRAMES)
     return _outlined(dataset, CLOSER_GRID, seed)
+
+
+def rendered_sheet(data: Path, seed: int) -> Image:
+    """Plates of every style, a row each, with style, country and text below."""
+    from training.render import RenderMaterial
+    from training.render.plate import rendered_eval
+
+    columns = 6
+    cells = [
+        captioned(
+            letterbox(plate.image, *_RENDERED_CELL, math.inf)[0],
+            f"{plate.style} {plate.country} {plate.text}",
+        )
+        for plate in rendered_eval(RenderMaterial.load(data), columns, seed)
+    ]
+    return grid(cells, columns)
 
 
 def _outlined(dataset: SceneDataset, shape: tuple[int, int], seed: int) -> Image:

@@ -6,9 +6,8 @@ from typing import Protocol
 
 from alpr_edge.pipeline import Result
 from alpr_edge.types import Image
-from alpr_edge.watch.metrics import Metrics
-from alpr_edge.watch.store import Store
-from alpr_edge.watch.types import CameraStatus, Event, View
+from alpr_edge.watch.prometheus import Measured
+from alpr_edge.watch.types import Event, View
 
 
 class SubscriptionLike(Protocol):
@@ -24,20 +23,12 @@ class SubscriptionLike(Protocol):
         """No more are wanted."""
 
 
-class WatchLike(Protocol):
+class WatchLike(Measured, Protocol):
     """The part of :class:`alpr_edge.watch.watch.Watch` that the service uses."""
 
     @property
     def ready(self) -> bool:
         """Whether the models are loaded."""
-
-    @property
-    def store(self) -> Store | None:
-        """Where events are kept, if anywhere."""
-
-    @property
-    def metrics(self) -> Metrics:
-        """What was counted."""
 
     def read(self, image: Image, timeout: float) -> Result:
         """The plates of a picture of its own.
@@ -45,9 +36,6 @@ class WatchLike(Protocol):
         Raises:
             TimeoutError: its turn did not come, or it was not read, within ``timeout`` seconds.
         """
-
-    def statuses(self) -> list[CameraStatus]:
-        """The state of each camera."""
 
     def views(self) -> dict[str, View]:
         """The latest frame of each camera that had one."""

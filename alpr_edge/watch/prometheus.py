@@ -107,14 +107,14 @@ class _Collector:
                             {(name,): one.delivered for name, one in couriers.items()})
         yield self._counter("delivery_failures", "Attempts to deliver that failed.", ("target",),
                             {(name,): one.failures for name, one in couriers.items()})
-        yield self._gauge("outbox", "Announcements that wait for a receiver.", ("target",), {
-            (name,): backlogs[name].waiting if name in backlogs else 0
-            for name in sorted(couriers.keys() | backlogs.keys())
-        })
-        yield self._gauge("dead_letters", "Announcements that a receiver refused.", ("target",), {
-            (name,): backlogs[name].dead if name in backlogs else 0
-            for name in sorted(couriers.keys() | backlogs.keys())
-        })
+        for name, text, field in (
+            ("outbox", "Announcements that wait for a receiver.", "waiting"),
+            ("dead_letters", "Announcements that a receiver refused.", "dead"),
+        ):
+            yield self._gauge(name, text, ("target",), {
+                (target,): getattr(backlogs[target], field) if target in backlogs else 0
+                for target in sorted(couriers.keys() | backlogs.keys())
+            })
 
     def _counter(self, name: str, text: str, labels: Sequence[str], values: Labels) -> Metric:
         return _filled(self._core.CounterMetricFamily(f"alpr_edge_{name}", text, labels=labels),

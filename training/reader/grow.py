@@ -16,11 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from alpr_edge.data.sample import Split
-from alpr_edge.errors import ModelError, UsageError
+from alpr_edge.errors import ModelError
 from training.checkpoint import save_weights
 from training.networks import load
 from training.reader.data import evaluation_plates, plain
-from training.reader.model import VARIANTS, ConvBlock, EncoderBlock, Reader, ReaderConfig, normalize
+from training.reader.model import (
+    ConvBlock,
+    EncoderBlock,
+    Reader,
+    ReaderConfig,
+    normalize,
+    variant_of,
+)
 
 PLATES = 600
 """Of ``calib``, at most: what a new batch norm's statistics are of."""
@@ -38,10 +45,8 @@ def grow(start: Path, data: Path, to: Path, variant: str) -> float:
             from it in more than the depth of its stem and of its encoder. DataError: the data
             cannot be read, or has no calib plates with a text.
     """
-    if variant not in VARIANTS:
-        raise UsageError(f"variant {variant!r}: the reader has {', '.join(VARIANTS)}")
+    config = variant_of(variant).config
     weights, began = load(start, Reader)
-    config = VARIANTS[variant]().config
     check(began.config, config, start)
     items = evaluation_plates(data, Split.CALIB)[:PLATES]
     plates = torch.from_numpy(np.stack([plain(item) for item in items]))

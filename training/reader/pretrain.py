@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from alpr_edge.data import read
 from alpr_edge.data.sample import Split
-from alpr_edge.errors import DataError, ModelError, UsageError
+from alpr_edge.errors import DataError, ModelError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.types import Image
 from training.checkpoint import begin_with, data_hash, load_weights
@@ -42,13 +42,13 @@ from training.reader.data import (
     plain,
 )
 from training.reader.model import (
-    VARIANTS,
     Encoder,
     EncoderBlock,
     Reader,
     ReaderConfig,
     initialize,
     normalize,
+    variant_of,
 )
 from training.render import RenderMaterial
 from training.selection import trained_on, without_sets
@@ -297,10 +297,8 @@ def run(
         UsageError: no such variant or set. DataError: the data cannot be read or has no
             plates.
     """
-    if variant not in VARIANTS:
-        raise UsageError(f"variant {variant!r}: the reader has {', '.join(VARIANTS)}")
     seed = begin(run_dir, recipe.loop.seed, options)
-    model = MaskedAutoencoder(AutoencoderConfig(reader=VARIANTS[variant]().config))
+    model = MaskedAutoencoder(AutoencoderConfig(reader=variant_of(variant).config))
     if start is not None:
         begin_with(model, start)
     items = load_all_plates(

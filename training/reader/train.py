@@ -25,7 +25,7 @@ from training.reader.data import (
     plain,
     train_plates,
 )
-from training.reader.model import VARIANTS, Reader, ReaderConfig
+from training.reader.model import Reader, ReaderConfig, variant_of
 from training.reader.nothing import without_text
 from training.reader.pretrain import freeze_encoder, load_encoder
 from training.reader.uppers import with_uppers
@@ -54,44 +54,29 @@ class ReaderRecipe:
     """While this run learns; None for the network's own."""
 
 
-def edge_recipe(
-    minutes: float | None = None, *, encoder: Path | None = None, freeze_encoder: bool = False,
-    selection: Selection = EVERYTHING,
-) -> ReaderRecipe:
+def edge_recipe(minutes: float | None = None) -> ReaderRecipe:
     """The shipped reader's recipe: many small updates with the CTC help."""
     return ReaderRecipe(
         data=ReaderDataConfig(),
         loop=LoopConfig(steps=60_000, minutes=minutes, lr=7e-4, warmup=0.04, choose="exact"),
         batch_size=32,
-        encoder=encoder,
-        freeze_encoder=freeze_encoder,
-        selection=selection,
     )
 
 
-def fast_recipe(
-    minutes: float | None = None, *, encoder: Path | None = None, freeze_encoder: bool = False,
-    selection: Selection = EVERYTHING,
-) -> ReaderRecipe:
+def fast_recipe(minutes: float | None = None) -> ReaderRecipe:
     """A useful figure in 10 minutes on two cores: few plates of each set, and a schedule and an
     average as short as the run."""
-    edge = edge_recipe(
-        minutes or FAST_MINUTES, encoder=encoder, freeze_encoder=freeze_encoder,
-        selection=dataclasses.replace(selection, limit=FAST_PLATES),
+    edge = edge_recipe(minutes or FAST_MINUTES)
+    return dataclasses.replace(
+        edge, selection=dataclasses.replace(edge.selection, limit=FAST_PLATES),
+        loop=dataclasses.replace(edge.loop, ema=0.99, evaluate_minutes=FAST_MINUTES / 2),
     )
-    loop = dataclasses.replace(edge.loop, ema=0.99, evaluate_minutes=FAST_MINUTES / 2)
-    return dataclasses.replace(edge, loop=loop)
 
 
-def polish_recipe(
-    minutes: float | None = None, *, encoder: Path | None = None, freeze_encoder: bool = False,
-    selection: Selection = EVERYTHING,
-) -> ReaderRecipe:
+def polish_recipe(minutes: float | None = None) -> ReaderRecipe:
     """Going on with a trained reader: at so low a rate it forgets little, and with little dropout
     its loss still falls."""
-    edge = edge_recipe(
-        minutes, encoder=encoder, freeze_encoder=freeze_encoder, selection=selection
-    )
+    edge = edge_recipe(minutes)
     return dataclasses.replace(edge, loop=dataclasses.replace(edge.loop, lr=2e-4), dropout=0.05)
 
 
@@ -125,12 +110,10 @@ def evaluator(
 
 def build_reader(variant: str, recipe: ReaderRecipe, start: Path | None) -> Reader:
     """The network a run begins with."""
-    if variant not in VARIANTS:
-        raise UsageError(f"variant {variant!r}: the reader has {', '.join(VARIANTS)}")
     if recipe.freeze_encoder and not (recipe.encoder or start):
         raise UsageError("--freeze-encoder with an encoder that has learned nothing; add "
                          "--encoder WEIGHTS of python -m training pretrain, or --start WEIGHTS")
-    network = recipe.network or VARIANTS[variant]().config
+    network = recipe.network or variant_of(variant).config
     if recipe.dropout is not None:
         network = dataclasses.replace(network, dropout=recipe.dropout)
     model = Reader(network)

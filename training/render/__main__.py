@@ -1,4 +1,4 @@
-"""``python -m training.render demo|sheet|eval|driveby --data DATA --out PATH``."""
+"""``python -m training.render demo|eval|driveby --data DATA --out PATH``."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import cv2
 from rich.console import Console
 from rich.progress import Progress
 
-from alpr_edge.errors import AlprEdgeError, ExitCode, OutputError
+from alpr_edge.errors import AlprEdgeError, ExitCode
 from training.arguments import at_least_one
 from training.render.demo import write_demo
 from training.render.driveby import write_driveby
 from training.render.heldout import SEED, write_heldout
 from training.render.material import RenderMaterial
-from training.render.sheet import contact_sheet
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,13 +25,11 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python -m training.render", description=__doc__)
     commands = root.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="write the demo pictures of the documentation")
-    sheet = commands.add_parser("sheet", help="write a picture of every plate style to look at")
     held_out = commands.add_parser("eval", help="write the held-out set of every plate style")
     driveby = commands.add_parser("driveby", help="write a video of passing vehicles, with truth")
-    for command in (demo, sheet, held_out, driveby):
+    for command in (demo, held_out, driveby):
         command.add_argument("--data", type=Path, required=True, help="folder that holds render/")
         command.add_argument("--out", type=Path, required=True)
-    sheet.add_argument("--seed", type=int, default=0)
     held_out.add_argument("--per-style", type=at_least_one, default=500, metavar="N",
                           help="cut-outs of each style, and frames of all")
     held_out.add_argument("--seed", type=int, default=SEED,
@@ -78,12 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"{path} {path.stat().st_size / 1000:.0f} kB")
         elif options.command == "eval":
             _write_heldout(options)
-        elif options.command == "driveby":
-            _write_driveby(options)
         else:
-            material = RenderMaterial.load(options.data)
-            if not cv2.imwrite(str(options.out), contact_sheet(material, seed=options.seed)):
-                raise OutputError(f"cannot write {options.out}: does its folder exist?")
+            _write_driveby(options)
     except (AlprEdgeError, cv2.error) as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, AlprEdgeError) else ExitCode.OUTPUT

@@ -177,6 +177,7 @@ def add_distill(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--minutes", type=positive, default=30.0, help="length (default: 30)")
     add_texts(command)
+    add_places(command)
     add_missed(command)
     add_options(command)
 
@@ -191,7 +192,7 @@ def distill(options: argparse.Namespace) -> None:
         minutes=options.minutes, options=run_options(options),
         selection=Selection(
             pseudo=options.pseudo, frame_texts=options.frame_texts,
-            corrections=options.corrections, missed=options.missed,
+            corrections=options.corrections, missed=options.missed, places=options.places,
         ),
     ))
 

@@ -25,7 +25,7 @@ from training.detector.data import DataConfig, FrameDataset
 from training.detector.evaluate import evaluate as evaluate_detector
 from training.detector.evaluate import frames_of
 from training.detector.loss import quality_focal
-from training.detector.model import parts
+from training.detector.model import Detector, parts
 from training.detector.scenes import batches as frame_batches
 from training.loop import Batch, Evaluate, LoopConfig, begin, train
 from training.missed import read_missed
@@ -33,7 +33,10 @@ from training.networks import CHOOSE, build
 from training.options import DEFAULTS, RunOptions
 from training.reader.data import PlateStream, ReaderDataConfig, evaluation_plates, train_plates
 from training.reader.data import batches as plate_batches
+from training.reader.model import Reader
+from training.reader.nothing import without_text
 from training.reader.train import evaluator
+from training.reader.uppers import with_uppers
 from training.render import RenderMaterial
 from training.selection import EVERYTHING, Selection, select, trained_on
 
@@ -157,9 +160,10 @@ class Lessons:
 
 def lessons(
     task: str, data: Path, *, seed: int, workers: int, earlier: tuple[Path, ...] = (),
-    selection: Selection = EVERYTHING,
+    selection: Selection = EVERYTHING, knows: Detector | Reader | None = None,
 ) -> Lessons:
-    """The training pictures of a task and its judge.
+    """The training pictures of a task and its judge. ``knows``: a network of the task; a reader
+    tells which row of real plates has what (:mod:`training.reader.uppers`).
 
     Raises:
         DataError: the data cannot be read, or has no picture to learn from or to judge on.
@@ -179,6 +183,12 @@ def lessons(
         recipe = ReaderDataConfig()
         selected = select(data, selection)
         items, _ = train_plates(data, selected.samples)
+        if isinstance(knows, Reader):
+            items = with_uppers(knows, items)
+        if selection.places is not None:
+            items += without_text(
+                data, selection.places, selection.missed, seed, leave_out=selection.leave_out
+            )
         notes |= selected.notes
         sets, pseudo_sets = {item.dataset for item in items}, selected.pseudo_sets
         stream = PlateStream(items, RenderMaterial.load(data), recipe, seed)
@@ -223,15 +233,14 @@ def distill(
     if parent.task != task:
         raise ModelError(f"{teacher} is a {parent.task}, the student a {task}; give a teacher of "
                          "the same task")
-    pair = Distilled(
-        student, build(parent).to(options.device), task, config or DistillConfig()
-    )
+    knows = build(parent)
     seen = int(began.notes.get("step", 0))  # what comes after it is not the same again
     seed = begin(run_dir, loop.seed + seen, options)
     learned = lessons(
         task, data, seed=seed, workers=options.workers, earlier=(start, teacher),
-        selection=selection,
+        selection=selection, knows=knows,
     )
+    pair = Distilled(student, knows.to(options.device), task, config or DistillConfig())
     return train(
         pair, learned.batches, loop, run_dir, learned.evaluate, task=task, options=options,
         notes=kept_notes(began) | learned.notes | {

@@ -200,7 +200,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m benchmarks accuracy``."""
     parser.add_argument("--data", type=Path, required=True, help="folder of annotated pictures")
     parser.add_argument("--split", default=Split.VAL.value, choices=[s.value for s in Split])
-    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
+    isa.add_argument(parser)
     parser.add_argument(
         "--models", type=Path, nargs="+", metavar="DIR", default=[MODELS],
         help="one model folder, or two to compare (default: the models that are shipped)",
@@ -216,7 +216,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="plates that the annotations leave out, which are not false either")
     parser.add_argument("--corrections", type=Path, metavar="FILE",
                         help="right texts of wrongly labelled cut-outs, for one more figure")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    record.add_out(parser)
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots of the confidence")
 
 

@@ -146,7 +146,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="models folder")
     parser.add_argument("--data", type=Path, help="folder of annotated pictures (default: demo)")
     parser.add_argument("--runs", type=int, default=200, help="counted runs (default: 200)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    record.add_out(parser)
 
 
 def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:

@@ -182,8 +182,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="default: 60")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of one inference")
     parser.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="models folder")
-    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    isa.add_argument(parser)
+    record.add_out(parser)
 
 
 def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:

@@ -143,8 +143,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="models folder")
     parser.add_argument("--seconds", type=float, metavar="S",
                         help="stop after so long: a live source does not end by itself")
-    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    isa.add_argument(parser)
+    record.add_out(parser)
 
 
 def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,11 +13,15 @@ from alpr_edge.isa import (
     NATIVE,
     capped_environment,
     is_effective,
-    onednn_isa,
     verify_isa,
 )
 
-__all__ = ["CAPS", "ISAS", "NATIVE", "capped_environment", "onednn_isa", "respawn", "verify_isa"]
+__all__ = ["CAPS", "ISAS", "NATIVE", "capped_environment", "respawn", "verify_isa"]
+
+
+def add_argument(parser: argparse.ArgumentParser) -> None:
+    """The option ``--isa``."""
+    parser.add_argument("--isa", default=NATIVE, choices=ISAS, help="instruction set")
 
 
 def respawn(isa: str, arguments: Sequence[str]) -> int | None:

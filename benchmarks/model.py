@@ -151,8 +151,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", type=int, help="a free batch becomes this (default: 1)")
     parser.add_argument("--seconds", type=float, default=10.0, help="of latency, of throughput")
-    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    isa.add_argument(parser)
+    record.add_out(parser)
 
 
 def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:

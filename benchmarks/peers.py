@@ -196,10 +196,10 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--split", default=Split.VAL.value, choices=[s.value for s in Split])
     parser.add_argument("--limit", type=int, metavar="N", help="N pictures, evenly spread")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
+    isa.add_argument(parser)
     parser.add_argument("--timeout", type=float, default=120.0, metavar="S",
                         help="a reader that takes longer for a picture has failed (default: 120)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    record.add_out(parser)
 
 
 def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 from alpr_edge.data import Split, read, spread
 from alpr_edge.data.folders import pictures_in
 from alpr_edge.errors import DataError
-from alpr_edge.isa import ISAS, NATIVE
 from alpr_edge.picks import MODELS
+from benchmarks import isa, record
 
 DEMO = Path(__file__).parent.parent / "docs" / "demo"
 """The pictures of the repository, used where no data folder is given."""
@@ -37,7 +37,7 @@ def picture_files(data: Path | None) -> list[Path]:
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Options of the commands that read such pictures with one models folder."""
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--isa", default=NATIVE, choices=ISAS, help="instruction set")
+    isa.add_argument(parser)
     parser.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="models folder")
     parser.add_argument("--data", type=Path, help="folder of annotated pictures (default: demo)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    record.add_out(parser)

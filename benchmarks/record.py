@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
 import subprocess
@@ -65,6 +66,11 @@ def commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return done.stdout.strip()
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """The option ``--out``, which :func:`save` takes."""
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
 
 
 def check(path: Path | None) -> None:

@@ -108,8 +108,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detectors", type=Path, nargs="+", required=True, metavar="DIR")
     parser.add_argument("--split", default=Split.DEV.value, choices=[s.value for s in Split])
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    isa.add_argument(parser)
+    record.add_out(parser)
 
 
 def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:

@@ -96,7 +96,7 @@ def harness_report(null: Sequence[float], models: Sequence[Mapping[str, Any]]) -
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m benchmarks stages``."""
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
+    isa.add_argument(parser)
     parser.add_argument(
         "--models", type=Path, nargs="+", metavar="DIR", default=[MODELS],
         help="model folders to time side by side (default: the models that are shipped)",
@@ -111,7 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=int, default=200, help="counted runs (default: 200)")
     parser.add_argument("--launches", type=int, default=LAUNCHES, metavar="N",
                         help=f"fresh processes that share the runs (default: {LAUNCHES})")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    record.add_out(parser)
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables")
 
 

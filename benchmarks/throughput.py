@@ -222,8 +222,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each setting (default: 5)")
     parser.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="models folder")
     parser.add_argument("--data", type=Path, help="folder of annotated pictures (default: demo)")
-    parser.add_argument("--isa", default=isa.NATIVE, choices=isa.ISAS, help="instruction set")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    isa.add_argument(parser)
+    record.add_out(parser)
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the pipeline's lines")
 
 

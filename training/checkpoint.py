@@ -45,7 +45,7 @@ def commit() -> str:
     here = Path(__file__).parent
     try:
         head = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+"],
+            ["git", "describe", "--always", "--dirty=+", "--exclude", "*"],
             cwd=here, capture_output=True, text=True, check=True,
         )
     except (OSError, subprocess.CalledProcessError):

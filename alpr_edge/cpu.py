@@ -25,6 +25,10 @@ BUSY = 0.5
 """Load average from which a machine is not idle."""
 MOST_THREADS = 256
 """Threads or streams; OpenVINO aborts the process over too many."""
+BESIDE = 1
+"""Threads of a network that runs beside the detector: the reader, the closer look. Two networks of
+several threads each in one process leave 30 kB behind with every frame while other work keeps all
+cores busy (oneTBB keeps tasks for a thread that comes too late); and so small they gain little."""
 
 _VNNI_FLAGS_LEFT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("SSE41", "AVX", "AVX2", "AVX512_CORE"), ()),

@@ -99,8 +99,9 @@ def nms(boxes: NDArray[np.floating], scores: NDArray[np.floating], iou: float) -
 def select(
     scores: Floats, boxes: Floats, corners: Floats, *, min_score: float, iou: float
 ) -> tuple[Floats, Floats, Floats]:
-    """One picture's graph outputs (K,), (K, 4), (K, 4, 2), best first, without those below
-    ``min_score`` and without doubles: boxes (k, 4), corners (k, 4, 2) and scores (k,).
+    """One picture's graph outputs, float32 (K,), (K, 4) and (K, 4, 2), without those below
+    ``min_score`` and without doubles: boxes (k, 4), corners (k, 4, 2) and scores (k,). They must
+    come best first, as the graph gives them.
 
     A plate's doubles vote on where it is, each with the square of its score (box voting, Gidaris
     and Komodakis 2015, section 5): the mean of several cells errs less than the best of them.

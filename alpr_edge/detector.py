@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from alpr_edge import closer, decode, geometry
 from alpr_edge import manifest as manifests
+from alpr_edge.cpu import BESIDE
 from alpr_edge.engine import Engine
 from alpr_edge.errors import ModelError, UsageError
 from alpr_edge.types import Detection, Floats, Image
@@ -96,7 +97,8 @@ class PlateDetector(StagedDetector):
     Args:
         folder: model.xml, model.bin and manifest.json of a detector; in its folder ``closer`` those
             of the network that looks at its plates once more (:mod:`alpr_edge.closer`), if any.
-        threads: CPU threads of one inference; None leaves it to OpenVINO.
+        threads: CPU threads of one inference; None leaves it to OpenVINO. The closer look takes
+            :data:`alpr_edge.cpu.BESIDE`.
         load: makes the engine from folder and threads; another one than OpenVINO's computes the
             same outputs with another library.
         min_score: least confidence of a detection; None takes the manifest's, which is ``sure``,
@@ -122,7 +124,7 @@ class PlateDetector(StagedDetector):
         self.closer: Engine | None = None
         near = Path(folder) / closer.FOLDER
         if second_look and (near / manifests.FILENAME).exists():
-            self.closer = load(near, threads=threads)
+            self.closer = load(near, threads=BESIDE)
             self._sure = facts.score_threshold
             facts = self.closer.manifest.detector_decode
         self.min_score = self.sure = facts.score_threshold if min_score is None else min_score

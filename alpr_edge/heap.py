@@ -1,4 +1,4 @@
-"""Memory that one picture leaves is kept for the next one."""
+"""Memory that one picture leaves is kept for the next one, whichever thread needs it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 MMAP_BYTES, TRIM_BYTES = 32 * 2**20, 64 * 2**20
 """Pieces smaller than the first (the most that glibc takes) come from the heap; as much as the
 second is kept free at its end. A decoded 4K picture has 25 million bytes."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
 def keep_freed() -> bool:
@@ -23,6 +23,5 @@ def keep_freed() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # another C library
         return False
-    return bool(
-        mallopt(_M_MMAP_THRESHOLD, MMAP_BYTES) and mallopt(_M_TRIM_THRESHOLD, TRIM_BYTES)
-    )
+    wanted = (_M_MMAP_THRESHOLD, MMAP_BYTES), (_M_TRIM_THRESHOLD, TRIM_BYTES), (_M_ARENA_MAX, 1)
+    return all(mallopt(*each) for each in wanted)

@@ -41,6 +41,9 @@ IOU_END_TO_END = 0.6
 FRAME_WIDTH = 1280
 """Plate widths are told in a frame of so many pixels."""
 WIDTH_EDGES = (0, 20, 40, 60, 80, 120, 200, math.inf)
+"""Bins of plate widths, in such pixels."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class FrameResult:
     """One annotated frame and what was detected in it."""

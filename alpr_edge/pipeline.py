@@ -54,7 +54,8 @@ class ALPR:
         detector: any object with ``predict(image) -> list[Detection]`` in place of the shipped one;
             a :class:`~alpr_edge.detector.StagedDetector` has each of its steps timed.
         reader: any object with ``predict(plates) -> list[Reading]`` in place of the shipped one.
-        threads: CPU threads of one inference; None leaves it to OpenVINO.
+        threads: CPU threads of the detector; None leaves it to OpenVINO. The reader and the closer
+            look take one (:data:`alpr_edge.cpu.BESIDE`).
         streams: how many twins compute at the same time, each with ``threads``.
         cache: folder where compiled networks are kept to start faster; None keeps none.
         precision: ``fp32`` takes models that are not quantized, ``int8`` quantized ones, ``auto``
@@ -148,7 +149,7 @@ class ALPR:
         return list(self.run(frame).plates)
 
     def predict_batch(self, frames: Iterable[Picture]) -> list[list[Plate]]:
-        """:meth:`predict` for each picture, in order; they may differ in size.
+        """:meth:`predict` for each picture, one after the other; they may differ in size.
 
         Raises:
             ImageError: one cannot be read; the message begins with its place, from 0.
@@ -165,7 +166,7 @@ class ALPR:
         return found
 
     def run(self, frame: Picture) -> Result:
-        """What :meth:`predict` finds, with the time each stage took."""
+        """What :meth:`predict` finds, with the time each stage took; raises the same."""
         watch = _Stopwatch()
         image = _image(frame)
         watch.lap(Stage.LOAD)

@@ -35,6 +35,7 @@ class PlateReader:
 
     Raises:
         ModelError: the model is missing, corrupt, no reader, or has another alphabet.
+        UsageError: ``threads`` is out of range.
     """
 
     def __init__(

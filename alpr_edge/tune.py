@@ -20,7 +20,7 @@ from rich.table import Table
 
 from alpr_edge import geometry, picks, tuning
 from alpr_edge import manifest as manifests
-from alpr_edge.cpu import Cpu
+from alpr_edge.cpu import BESIDE, Cpu
 from alpr_edge.detector import PlateDetector, WholePicture
 from alpr_edge.errors import ModelError
 from alpr_edge.images import SUFFIXES, load_image
@@ -92,7 +92,8 @@ def thread_counts(cores: int) -> list[int]:
 
 
 def candidates(models: Path, cpu: Cpu) -> list[Candidate]:
-    """Every variant that is right on ``cpu`` (:meth:`Variant.right_on`), with every thread count.
+    """Every variant that is right on ``cpu`` (:meth:`Variant.right_on`); a detector's with every
+    thread count.
 
     Raises:
         ModelError: picks.json or a manifest is wrong, or a stage has no variant.
@@ -104,7 +105,8 @@ def candidates(models: Path, cpu: Cpu) -> list[Candidate]:
             raise ModelError(f"{models} has no {task} for CPUs of class {cpu.kind}; get it anew")
         found += [
             Candidate(task=task, variant=variant, threads=threads)
-            for variant in variants for threads in thread_counts(cpu.cores)
+            for variant in variants
+            for threads in (thread_counts(cpu.cores) if task == "detector" else [BESIDE])
         ]
     return found
 

@@ -19,7 +19,7 @@ from typing import Literal
 
 from alpr_edge import __version__, closer, picks, strict
 from alpr_edge import manifest as manifests
-from alpr_edge.cpu import CpuClass, this_cpu
+from alpr_edge.cpu import BESIDE, CpuClass, this_cpu
 from alpr_edge.errors import OutputError, StaleTuning, UsageError
 from alpr_edge.files import replace_file
 from alpr_edge.manifest import TASKS, Task
@@ -244,8 +244,14 @@ class Chooser:
         if self.tuning is not None:
             tuned = self.tuning.of(task)
             why = f"tuned on this device on {self.tuning.created}: {tuned.p50_ms:.1f} ms"
-            return Setting(folder=self.models / tuned.folder, threads=tuned.threads, why=why)
+            threads = _threads(task, tuned.threads)
+            return Setting(folder=self.models / tuned.folder, threads=threads, why=why)
         cpu = this_cpu()
         pick = picks.choose(self.models, task, cpu, self._precision)
         why = pick.why if self._precision != "auto" else f"pick for {cpu.kind}: {pick.why}"
-        return Setting(folder=self.models / pick.folder, threads=self._threads, why=why)
+        threads = _threads(task, self._threads)
+        return Setting(folder=self.models / pick.folder, threads=threads, why=why)
+
+
+def _threads(task: Task, asked: int | None) -> int | None:
+    return BESIDE if task == "reader" else asked

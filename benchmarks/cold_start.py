@@ -27,7 +27,8 @@ def main(models: str, threads: str, picture: str, cache: str | None = None) -> N
     detector = PlateDetector(
         chooser.setting("detector").folder, threads=int(threads), load=load
     )
-    reader = PlateReader(chooser.setting("reader").folder, threads=int(threads), load=load)
+    setting = chooser.setting("reader")
+    reader = PlateReader(setting.folder, threads=setting.threads, load=load)
     alpr = ALPR(detector=detector, reader=reader)
     begin = time.perf_counter()
     alpr.predict(picture)

@@ -74,6 +74,8 @@ def compare(
     """
     _check_comparable(first, second, anyway)
     paces = _paces(first, second)
+    if differences(first, second):  # the pace is of the same settings, and would hide what they do
+        paces = np.ones_like(paces[0]), np.ones_like(paces[1])
     found = [
         _compared(one, two, case, paces)
         for one, two in _pairs(first["models"], second["models"], anyway)
@@ -112,12 +114,17 @@ def _check_comparable(
     kinds = [report.get("kind") for report in (first, second)]
     if kinds != ["stages", "stages"]:
         raise UsageError(f"reports of {kinds[0]} and {kinds[1]}; allowed: two of stages")
-    other = [f"{name} {a!r} and {b!r}" for name, a, b in _facts(first, second) if a != b]
+    other = differences(first, second)
     if other and not anyway:
         raise UsageError(
             f"the reports differ in {'; '.join(other)}: their times say nothing of the build. "
             "Measure both alike, or add --anyway"
         )
+
+
+def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """In what the machines or settings of two reports differ, for people."""
+    return [f"{name} {a!r} and {b!r}" for name, a, b in _facts(first, second) if a != b]
 
 
 def _facts(
@@ -202,7 +209,9 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     for path, report in zip(options.reports, reports, strict=True):
         for reason in report["conditions"]["noise"]:
             print(f"noisy: {path.name}: {reason}")
-    if abs(changed := mood(*reports) - 1) > MOOD and not options.json:
+    if (other := differences(*reports)) and not options.json:
+        print(f"the reports differ in {'; '.join(other)}: ratios are of the times as they are")
+    elif abs(changed := mood(*reports) - 1) > MOOD and not options.json:
         print(f"the machine's own pace changed by {changed:+.0%}: what is left of it in the times "
               "may be some per cent; measure again when it is as it was")
     told = json.dumps([dataclasses.asdict(o) | {"verdict": o.verdict} for o in found], indent=1)

@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from alpr_edge.isa import (
     CAPS,
@@ -34,7 +35,23 @@ def respawn(isa: str, arguments: Sequence[str]) -> int | None:
         return None
     verify_isa(isa)
     command = [sys.executable, "-m", "benchmarks", *arguments]
-    return subprocess.call(command, env=capped_environment(isa))
+    with subprocess.Popen(command, env=capped_environment(isa)) as child:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            end(child)
+            raise
+
+
+def end(child: subprocess.Popen[Any]) -> None:
+    """End a child that may have heard the same Ctrl-C and is ending what it began itself."""
+    for seconds, make in ((1.0, child.terminate), (10.0, child.kill)):
+        try:
+            child.wait(seconds)
+            return
+        except subprocess.TimeoutExpired:
+            make()
+    child.wait()
 
 
 def asked_and_proven(isa: str) -> dict[str, str]:

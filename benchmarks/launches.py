@@ -9,8 +9,10 @@ ISMM 2013: repeat at the level where the variation is).
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import multiprocessing
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -26,6 +28,8 @@ from benchmarks.cases import Case, ModelContestant
 from benchmarks.pace import Pace
 from benchmarks.requests import SIXTEEN_BITS, PrecisionError
 from benchmarks.scenes import Scene
+
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,12 +95,21 @@ def spread(plan: Plan, launches: int, advance: Callable[[int], None]) -> Measure
 
 def _fresh(plan: Plan) -> Measured:
     """:func:`measured` in a process of its own."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn"), initializer=_end_with_parent
+    ) as pool:
         try:
             return pool.submit(measured, plan).result()
         except BrokenProcessPool as error:
             raise AlprEdgeError("the process that measured was killed, perhaps for want of memory; "
                                 "free some and measure again") from error
+
+
+def _end_with_parent() -> None:
+    """Have Linux end this process once the one that began it is gone, however it went."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def check_precisions(engine: Engine) -> None:

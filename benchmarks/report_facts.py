@@ -19,6 +19,10 @@ RECORDED = frozenset({"budget", "cold", "energy", "memory", "model", "origin", "
 """Kinds whose figures are worth nothing without :func:`benchmarks.record.record`'s facts."""
 
 
+OTHERS = frozenset({"ablations", "accuracy", "cameras", "corrupt", "events", "optimize", "sizes"})
+"""The other kinds that a name may begin with."""
+
+
 def load(folder: Path) -> dict[str, dict[str, Any]]:
     """All reports of ``folder``, in the order of their names.
 
@@ -26,6 +30,10 @@ def load(folder: Path) -> dict[str, dict[str, Any]]:
         DataError: there is none, or one is no JSON, or none that this version writes.
     """
     reports = {path.stem: _load(path) for path in sorted(folder.glob("*.json"))}
+    for name in reports:
+        if kind_of(name) not in RECORDED | OTHERS:
+            raise DataError(f"{folder / name}.json: a report's name begins with its kind, one of "
+                            f"{', '.join(sorted(RECORDED | OTHERS))}; rename it")
     if not reports:
         raise DataError(f"{folder} holds no report; see docs/benchmark.md for the commands")
     return reports

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from alpr_edge import isa
 from alpr_edge.errors import AlprEdgeError, ExitCode
 from alpr_edge.interrupts import interrupted_by_any
 from optimize import commands, judging, options, running
@@ -24,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     made = root.add_subparsers(dest="command", required=True)
 
     def command(name: str, help_: str) -> argparse.ArgumentParser:
-        return made.add_parser(name, help=help_, description=help_)
+        return made.add_parser(name, help=help_, description=help_, allow_abbrev=False)
 
     _add_all(command("all", "every step, then measure and select"))
     for step in commands.STEPS:
@@ -64,24 +63,25 @@ def _add_judging(command: Command) -> None:
     options.add_targets(select)
     options.add_max_drop(select)
     command("table", "write the tables of docs/optimize.md from docs/results/optimize*.json")
-    compare = command("compare", "share of equal decoded results, as JSON")
+    compare = command("compare", "the gate of a step once more: decoded results of two folders")
     for name in ("parent", "child"):
         compare.add_argument(name, type=Path)
-    options.add_data(compare)
-    compare.add_argument("--isa-name", default=isa.NATIVE, help="what to call this process's ISA")
+    for add in (options.add_data, options.add_target, options.add_tolerances):
+        add(compare)
 
 
 def _compare(given: argparse.Namespace) -> None:
-    from optimize.compare import compare_decoded
+    from optimize.compare import check_agreement, compare_at
 
-    agreement = compare_decoded(
-        given.parent, given.child, given.data, instruction_set=given.isa_name, limit=given.limit
+    agreement = compare_at(
+        given.parent, given.child, given.data, target=given.target, limit=given.limit
     )
-    figures = dataclasses.asdict(agreement)
+    figures = dataclasses.asdict(agreement) | {"share": agreement.share}
     print(json.dumps({
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in figures.items()
-    }))
+    }), flush=True)
+    check_agreement("compare", agreement, options.tolerances(given))
 
 
 def _table(given: argparse.Namespace) -> None:
@@ -119,6 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AlprEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)
+    except BrokenPipeError:
+        sys.stdout = None  # what is left goes nowhere
+        return int(ExitCode.OUTPUT)
     except KeyboardInterrupt:
         print("interrupted; finished steps are kept", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)

@@ -54,8 +54,9 @@ def quantize_best(
     ``out/NAME/TASK``, the last of the results. A candidate beyond the tolerances is left out.
 
     Raises:
-        StepFailedError: all are beyond the tolerances.
+        StepFailedError: all are beyond the tolerances. DataError: there is nothing to judge on.
     """
+    judging.pictures(manifests.load(source).task)  # else it would fail when all are made
     made: list[StepResult] = []
     failures: list[StepFailedError] = []
     for config in configs:

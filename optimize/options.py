@@ -29,6 +29,11 @@ def add_data(command: argparse.ArgumentParser) -> None:
 def add_out(command: argparse.ArgumentParser) -> None:
     """The folder of all variants, and the target."""
     command.add_argument("--out", type=Path, required=True, help="folder of the models")
+    add_target(command)
+
+
+def add_target(command: argparse.ArgumentParser) -> None:
+    """The target."""
     command.add_argument(
         "--target", "--isa", default=TARGET, choices=isa.ISAS,
         help="the CPU that models are judged and timed for (%(default)s)",
@@ -39,9 +44,23 @@ def add_targets(command: argparse.ArgumentParser) -> None:
     """The folder of all variants, and any number of targets."""
     command.add_argument("--out", type=Path, required=True, help="folder of the models")
     command.add_argument(
-        "--target", action="append", dest="targets", choices=isa.ISAS,
+        "--target", "--isa", action="append", dest="targets", choices=isa.ISAS,
         help=f"a CPU that models are judged and timed for; again for more ({TARGET})",
     )
+
+
+def _points(text: str) -> float:
+    """A loss in points: 0 to 100."""
+    if not 0 <= (points := float(text)) <= 100:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: 0 to 100")
+    return points
+
+
+def _zero_to_one(text: str) -> float:
+    """A share, both ends included."""
+    if not 0 <= (share := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: 0 to 1")
+    return share
 
 
 def add_size(command: argparse.ArgumentParser) -> None:
@@ -54,7 +73,7 @@ def add_size(command: argparse.ArgumentParser) -> None:
 def add_max_drop(command: argparse.ArgumentParser) -> None:
     """What may be lost."""
     command.add_argument(
-        "--max-drop", type=float, default=MAX_DROP, metavar="POINTS",
+        "--max-drop", type=_points, default=MAX_DROP, metavar="POINTS",
         help="greatest loss of accuracy on dev that is allowed (%(default)s)",
     )
 
@@ -142,11 +161,11 @@ def add_tolerances(command: argparse.ArgumentParser) -> None:
     """How far a variant may stray from its parent."""
     tolerances = Tolerances()
     command.add_argument(
-        "--min-agreement", type=float, default=tolerances.agreement, metavar="SHARE",
+        "--min-agreement", type=_zero_to_one, default=tolerances.agreement, metavar="SHARE",
         help="least share of the parent's decoded results to be repeated (%(default)s)",
     )
     command.add_argument(
-        "--max-corner-shift", type=float, default=tolerances.corners, metavar="SHARE",
+        "--max-corner-shift", type=_zero_to_one, default=tolerances.corners, metavar="SHARE",
         help="greatest median shift of the corners, of the plate's width (%(default)s)",
     )
 

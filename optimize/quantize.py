@@ -107,7 +107,7 @@ def quantize(
     """Write ``out/NAME/TASK`` from the folder ``source`` of :func:`optimize.convert.convert`.
 
     Raises:
-        ModelError: ``source`` or the detector is no intact model folder.
+        ModelError: ``source`` or the detector is no intact model folder, or it is in INT8 already.
         StepFailedError: the calibration pictures show nothing, decoded results differ too much, or
             nothing runs in 8 bits.
     """
@@ -115,6 +115,8 @@ def quantize(
     if kind_of(parent) != Kind.OPENVINO:
         raise ModelError(f"{source} is no OpenVINO IR; give the folder that convert made, OUT/fp32/"
                          f"{parent.task}")
+    if parent.precision == "INT8":
+        raise ModelError(f"{source} is in INT8 already; give OUT/fp32/{parent.task}")
 
     def make(folder: Path) -> Manifest:
         items = list(calibration_inputs(parent, data, config))

@@ -14,7 +14,7 @@ pytest.importorskip("nncf", reason="needs the extra 'optimize'")
 
 
 from alpr_edge import manifest as manifests
-from alpr_edge.errors import DataError
+from alpr_edge.errors import DataError, ExitCode
 from alpr_edge.geometry import box_quad, rectify
 from alpr_edge.images import load_image
 from alpr_edge.types import Detection
@@ -109,6 +109,20 @@ def test_decoded_comparison_of_models_known_in_advance(tmp_path, data):
     for folder, k in ((same[1], 2), (other, 0)):
         found = compare.compare_decoded(same[0], folder, data, instruction_set="x")
         assert (found.k, found.n, found.int8_layers > found.layers) == (k, 2, False)
+
+
+def test_the_command_computes_at_the_target_and_fails_below_the_gate(tmp_path, data, capfd):
+    parent, child = (
+        tiny.build_reader(tmp_path / name, text) for name, text in (("a", "A1"), ("b", "A2"))
+    )
+    same = ["compare", str(parent), str(parent), f"--data={data}", "--isa", "native"]
+    assert main(same) == ExitCode.OK
+    assert json.loads(capfd.readouterr().out)["share"] == 1
+    assert main(["compare", str(parent), str(child), *same[3:]]) == ExitCode.FAILED
+    told = capfd.readouterr()
+    assert json.loads(told.out)["share"] == 0 and "0 of 2 texts equal at " in told.err
+    with pytest.raises(SystemExit):
+        main([*same, "--min-agreement", "nan"])
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,19 @@ def test_different_machines_are_refused_unless_told(change, told):
     assert compare(report(1), other, anyway=True)
 
 
+def test_what_other_settings_do_is_not_divided_by_their_own_pace():
+    slow = report(2) | {"threads": 1}
+    slow["pace_ms"] = [2 * ms for ms in slow["pace_ms"]]
+    slow["models"] = [
+        model | {"cases": {
+            case: found | {"samples": [2 * ms for ms in found["samples"]]}
+            for case, found in model["cases"].items()
+        }} for model in slow["models"]
+    ]
+    for found in compare(report(2), slow, anyway=True):
+        assert found.ratio.value == pytest.approx(2)
+
+
 def test_reports_that_cannot_be_compared_say_why():
     with pytest.raises(UsageError, match="reports of stages and model"):
         compare(report(1), report(2) | {"kind": "model"})

@@ -17,8 +17,10 @@ def test_growth_is_the_slope_of_the_second_half():
     warm_up = [(100 * i, 80.0 + 20 * i) for i in range(10)]
     flat = memory.judged([*warm_up, *((100 * i, 200.0) for i in range(10, 20))], peak=230.0)
     assert flat.growth_mb == pytest.approx(0, abs=1e-9) and flat.steady_mb == 200 and flat.met
-    leak = memory.judged([(100 * i, 100.0 + 0.5 * i) for i in range(20)], peak=110.0)
-    assert leak.growth_mb == pytest.approx(50) and not leak.met
+    leak = memory.judged([(1000 * i, 100.0 + 0.5 * i) for i in range(20)], peak=110.0)
+    assert leak.growth_mb == pytest.approx(5) and not leak.met
+    short = memory.judged([(100 * i, 100.0 + 0.5 * i) for i in range(20)], peak=110.0)
+    assert short.met and "not told of fewer than 5000 frames" in memory.text(short)
     heavy = memory.judged([(i, 251.0) for i in range(8)], peak=251.0)
     assert not heavy.met
     with pytest.raises(DataError, match="at least 4"):

@@ -53,6 +53,15 @@ class Fixed:
         ] * len(image)
 
 
+def test_only_the_detector_has_several_threads():
+    """Two networks that have leave memory behind with each frame where all cores are busy."""
+    alpr = ALPR(threads=2)
+    engines = {**alpr.detector.engines, "reader": alpr.reader.engine}
+    assert {name: engine.threads for name, engine in engines.items()} == {
+        "detector": 2, "closer": 1, "reader": 1,
+    }
+
+
 def test_plate_is_in_the_pictures_own_pixels(alpr, frame):
     """The tiny detector's frame is half the picture's size: its numbers double, by hand."""
     [plate] = alpr.predict(frame)

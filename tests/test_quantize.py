@@ -16,7 +16,8 @@ from trained import PLAIN, TASKS, replaced
 from alpr_edge import manifest as manifests
 from alpr_edge.alphabet import CLASSES
 from alpr_edge.engine import Engine
-from optimize import quantize
+from optimize import options, quantize
+from optimize.steps import Tolerances
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -75,10 +76,11 @@ def test_tail_of_a_small_graph():
 
 def test_a_step_beyond_tolerance_fails_the_command(failing, monkeypatch):
     monkeypatch.setattr(quantize, "quantize_model", lambda model, items, config: model)
-    told = failing("quantize", "fp32", *PLAIN, "--min-agreement", "1.01")
-    assert "quantize: 2 of 2 texts equal at native, not capped" in told and "at least 101%" in told
     told = failing("quantize", "fp32", *PLAIN, "--min-agreement", "0")
     assert "layers run in 8 bits, of the parent" in told and "allowed: more than the parent" in told
+    monkeypatch.setattr(options, "tolerances", lambda given: Tolerances(agreement=1.01))
+    told = failing("quantize", "fp32", *PLAIN)
+    assert "quantize: 2 of 2 texts equal at native, not capped" in told and "at least 101%" in told
 
 
 def test_black_calibration_pictures_are_caught(failing, tmp_path):

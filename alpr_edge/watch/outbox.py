@@ -1,9 +1,8 @@
 """What receivers have not got yet: rows of the store, and the thread that delivers them.
 
 An announcement stays in the outbox until its receiver has taken it, over restarts and whatever
-happens. It leaves it in one of three ways: delivered; *dead*, because the receiver refuses it for
-good, which it stays visibly until somebody calls :meth:`Outbox.revive`; or forgotten, because the
-event itself is kept no longer.
+happens, or until the event itself is kept no longer. One that its receiver refuses for good is
+*dead*: it stays, visibly, until somebody calls :meth:`Outbox.revive`.
 """
 
 from __future__ import annotations

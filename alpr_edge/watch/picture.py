@@ -20,20 +20,18 @@ Luma = NDArray[np.uint8]
 class Picture:
     """``image``, made at once or when it is first asked for. May be shared by threads."""
 
-    def __init__(self, image: Image) -> None:
+    def __init__(
+        self, image: Image | None, make: Callable[[], Image] | None = None,
+        luma: Luma | None = None,
+    ) -> None:
         """``image`` is (H, W, 3) uint8 BGR."""
-        self._image: Image | None = image
-        self._make: Callable[[], Image] | None = None
-        self._luma: Luma | None = None
+        self._image, self._make, self._luma = image, make, luma
         self._lock = threading.Lock()
 
     @classmethod
     def later(cls, make: Callable[[], Image], luma: Luma | None) -> Picture:
         """A picture that ``make`` gives, called once at most; ``luma`` costs nothing now."""
-        picture = cls.__new__(cls)
-        picture._image, picture._make, picture._luma = None, make, luma
-        picture._lock = threading.Lock()
-        return picture
+        return cls(None, make, luma)
 
     @property
     def luma(self) -> Luma | None:

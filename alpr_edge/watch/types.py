@@ -1,6 +1,6 @@
 """The values that pass between sources, hub, tracker, store and outputs.
 
-Times are seconds since 1970 (UTC) as floats unless a name says ``monotonic``. Coordinates are
+Times are seconds since 1970 (UTC) as floats, but for :attr:`Frame.arrived`. Coordinates are
 pixels of the frame as it was decoded (:mod:`alpr_edge.types` has the pixel rule).
 """
 

@@ -28,7 +28,8 @@ MOST_THREADS = 256
 BESIDE = 1
 """Threads of a network that runs beside the detector: the reader, the closer look. Two networks of
 several threads each in one process leave 30 kB behind with every frame while other work keeps all
-cores busy (oneTBB keeps tasks for a thread that comes too late); and so small they gain little."""
+cores busy (oneTBB keeps tasks for a thread that comes too late; tests/test_memory_energy.py), and
+so small they gain little."""
 
 _VNNI_FLAGS_LEFT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("SSE41", "AVX", "AVX2", "AVX512_CORE"), ()),

@@ -151,6 +151,7 @@ def test_loopback_needs_no_token(told, host):
     ('[privacy]\nhash_key_file = "key"', "warning: privacy.hash_key_file: texts are hashed, but"),
     (STORE + '[[webhooks]]\nname = "w"\nurl = "https://h/"\ntoken_file = "short"',
      "warning: webhooks[0].token_file: short has 5 characters; at least 16"),
+    ("[model]\nworkers = 128\nthreads = 2", "warning: model.workers: 128 of 2 threads are 256, "),
     ('[serve]\ntoken_file = "open"', "warning: serve.token_file: other users may read open; run"),
     (STORE + '[mqtt]\nhost = "broker"\nusername = "u"\npassword_file = "short"', "unencrypted"),
     (STORE + '[[webhooks]]\nname = "w"\nurl = "http://h/"\ntoken_file = "key"', "unencrypted"),

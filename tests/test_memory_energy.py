@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
+from alpr_edge.cpu import usable_cores
 from alpr_edge.errors import DataError, ExitCode, UsageError
 from benchmarks import energy, memory
 from benchmarks.__main__ import main
@@ -25,6 +30,31 @@ def test_growth_is_the_slope_of_the_second_half():
     assert not heavy.met
     with pytest.raises(DataError, match="at least 4"):
         memory.judged([(1, 100.0)], peak=100.0)
+
+
+WATCHED = """
+from benchmarks.memory import watched
+from benchmarks.pictures import picture_files
+from alpr_edge.picks import MODELS
+samples = list(watched(MODELS, 2, picture_files(None), 500))
+print(samples[len(samples) // 2][1], samples[-1][1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
+def test_memory_stays_flat_where_other_work_keeps_all_cores_busy():
+    """Two networks of two threads each left 30 kB behind with every frame."""
+    spin = [sys.executable, "-c", "while True: pass"]
+    with contextlib.ExitStack() as others:
+        for _ in range(usable_cores()):
+            other = others.enter_context(subprocess.Popen(spin))
+            others.callback(other.kill)
+        done = subprocess.run(
+            [sys.executable, "-c", WATCHED], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+    middle, end = map(float, done.stdout.split())
+    assert end - middle < 2
 
 
 def test_a_child_that_fails_tells_why(tmp_path, capfd):

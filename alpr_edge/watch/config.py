@@ -185,7 +185,7 @@ class ModelConfig:
 
     models: Path | None = None
     threads: int | None = None
-    """Of one inference; None leaves it to OpenVINO."""
+    """Of one detection; None leaves it to OpenVINO."""
     workers: int = 1
     """Frames that are processed at the same time, each with ``threads``."""
     precision: Precision | None = None

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from alpr_edge.alphabet import unknown_characters
+from alpr_edge.cpu import usable_cores
 from alpr_edge.errors import UsageError
 from alpr_edge.watch import config_files, config_ranges
 from alpr_edge.watch.config import (
     CameraConfig,
     Config,
     FilesConfig,
+    ModelConfig,
     MqttConfig,
     PlatesConfig,
     Polygon,
@@ -44,7 +46,8 @@ def mistakes(config: Config) -> list[Mistake]:
         *(one for i, camera in enumerate(config.cameras) for one in _camera(camera, i)),
         *(one for i, hook in enumerate(config.webhooks) for one in _webhook(hook, i, config)),
         *(_mqtt(config.mqtt, config) if config.mqtt else ()),
-        *_serve(config.serve), *_outputs(config.files), *_privacy(config), *_plates(config.plates),
+        *_model(config.model), *_serve(config.serve), *_outputs(config.files),
+        *_privacy(config), *_plates(config.plates),
         *config_files.mistakes(config),
     ]
 
@@ -245,6 +248,15 @@ def _privacy(config: Config) -> Iterator[Mistake]:
         yield Mistake(key=("store", "keep_pictures_days"), warning=True, message=(
             f"got {store.keep_pictures_days:g}, but pictures go with their events, which are kept "
             f"for {store.keep_events_days:g} days"
+        ))
+
+
+def _model(model: ModelConfig) -> Iterator[Mistake]:
+    asked, cores = model.workers * (model.threads or 1), usable_cores()
+    if asked > cores:
+        yield Mistake(key=("model", "workers"), warning=True, message=(
+            f"{model.workers} of {model.threads or 1} threads are {asked}, this machine has "
+            f"{cores} cores: they wait for each other; ask for fewer"
         ))
 
 

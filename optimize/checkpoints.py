@@ -15,7 +15,7 @@ from optimize.report import TORCH, UNTRAINED
 from optimize.retrain import kept
 from optimize.steps import StepResult, Tolerances, run_step
 from training.checkpoint import save_weights
-from training.reader.model import variant_of
+from training.networks import variant_of
 
 
 def keep(checkpoint: Path, out: Path, *, size: tuple[int, int]) -> StepResult:

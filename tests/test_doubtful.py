@@ -11,6 +11,7 @@ from alpr_edge import ALPR, closer, geometry, picks
 from alpr_edge.detector import DOUBTFUL, PlateDetector, StagedDetector
 from alpr_edge.types import Detection, Reading
 from alpr_edge.watch.camera_detector import CameraDetector
+from alpr_edge.watch.clutter import Clutter
 from alpr_edge.watch.config import CameraConfig
 
 PICTURE = np.zeros((60, 100, 3), np.uint8)
@@ -77,6 +78,7 @@ def test_only_doubtful_ones_are_none_to_look_for_elsewhere(plates):
 
 def test_a_camera_leaves_out_what_is_doubtful():
     detector = CameraDetector(Doubting(0.6, 0.5), CameraConfig(name="gate", source="0"))
+    detector.clutter = Clutter()
     found = detector.look_closer(detector.postprocess(None, (None, (9, 9), (9, 9))), PICTURE)
     assert [one.confidence for one in found] == [0.6]
 

@@ -1,8 +1,10 @@
 """The instruction set is capped in a child process and proven, or refused."""
 
+import contextlib
 import dataclasses
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -81,12 +83,16 @@ def test_a_probe_that_says_nothing_is_refused(monkeypatch, probe):
 def test_respawn_only_where_the_environment_differs(monkeypatch):
     calls = []
 
-    def call(command, env):
-        calls.append((command, env.get("ONEDNN_MAX_CPU_ISA")))
-        return 7
+    class Child(contextlib.nullcontext):
+        def __init__(self, command, env):
+            super().__init__(self)
+            calls.append((command, env.get("ONEDNN_MAX_CPU_ISA")))
+
+        def wait(self):
+            return 7
 
     monkeypatch.setattr(isa, "verify_isa", lambda name: name)
-    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(subprocess, "Popen", Child)
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
     assert isa.respawn("native", ["accuracy"]) is None
@@ -96,3 +102,11 @@ def test_respawn_only_where_the_environment_differs(monkeypatch):
     assert isa.respawn("native", ["stages"]) == 7
     module = [sys.executable, "-m", "benchmarks"]
     assert calls == [([*module, "accuracy"], "AVX2"), ([*module, "stages"], None)]
+
+
+def test_a_child_that_is_no_longer_waited_for_is_told_to_end():
+    slow = "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: exit(3))\ntime.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", slow]) as child:
+        time.sleep(0.5)
+        isa.end(child)
+    assert child.returncode == 3

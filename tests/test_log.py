@@ -45,8 +45,8 @@ def test_a_batch_goes_to_the_device_and_the_loss_is_computed_there(monkeypatch) 
 
 @pytest.mark.parametrize("has", [True, False])
 def test_bfloat16_only_where_the_cpu_has_it(monkeypatch, has) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has)
+    told = {"avx512_bf16": False, "amx_bf16": has}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told)
     seen = []
 
     class Seeing(Line):

@@ -13,6 +13,7 @@ from alpr_edge import ALPR, Detection, ImageError, ModelError, Plate, Reading, U
 from alpr_edge import manifest as manifests
 from alpr_edge.decode import box_iou, nms, select
 from alpr_edge.detector import PlateDetector, StagedDetector, WholePicture
+from alpr_edge.engine import Engine
 from alpr_edge.geometry import (
     ENLARGED,
     PAD_VALUE,
@@ -24,8 +25,10 @@ from alpr_edge.geometry import (
     quad_box,
     rectify,
 )
+from alpr_edge.picks import MODELS
 from alpr_edge.reader import PlateReader, decode_logits
 from alpr_edge.stages import Stage
+from alpr_edge.tuning import Chooser
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +58,15 @@ class Fixed:
 
 def test_only_the_detector_has_several_threads():
     """Two networks that have leave memory behind with each frame where all cores are busy."""
-    alpr = ALPR(threads=2)
-    engines = {**alpr.detector.engines, "reader": alpr.reader.engine}
-    assert {name: engine.threads for name, engine in engines.items()} == {
-        "detector": 2, "closer": 1, "reader": 1,
-    }
+    asked = {}
+
+    def load(folder, *, threads):
+        asked[folder.name] = threads
+        return Engine(folder, threads=threads)
+
+    PlateDetector(MODELS / "detector", threads=2, load=load)
+    assert asked == {"detector": 2, "closer": 1}
+    assert Chooser(threads=2).setting("reader").threads == 1
 
 
 def test_plate_is_in_the_pictures_own_pixels(alpr, frame):

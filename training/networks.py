@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alpr_edge.errors import ModelError
+from alpr_edge.errors import ModelError, UsageError
 from training.checkpoint import Weights, load_weights
 from training.detector.model import Detector, DetectorConfig
-from training.reader.model import Reader, ReaderConfig
+from training.reader.model import VARIANTS, Reader, ReaderConfig
 
 CHOOSE = {"reader": "exact", "detector": "score"}
 """The dev figure that a task's recipes choose by."""
@@ -30,6 +30,17 @@ def load(path: Path, kind: type[Network]) -> tuple[Weights, Network]:
             f"{path} are weights of a {weights.task}; give those of a {kind.__name__.lower()}"
         )
     return weights, network
+
+
+def variant_of(name: str) -> Reader:
+    """A reader of the named size, with random weights.
+
+    Raises:
+        UsageError: there is no such size.
+    """
+    if name not in VARIANTS:
+        raise UsageError(f"variant {name!r}: the reader has {', '.join(VARIANTS)}")
+    return VARIANTS[name]()
 
 
 def build(weights: Weights) -> Detector | Reader:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import ModelError
 from training.checkpoint import save_weights
-from training.networks import load
+from training.networks import load, variant_of
 from training.reader.data import evaluation_plates, plain
 from training.reader.model import (
     ConvBlock,
@@ -26,7 +26,6 @@ from training.reader.model import (
     Reader,
     ReaderConfig,
     normalize,
-    variant_of,
 )
 
 PLATES = 600

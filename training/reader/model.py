@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alpr_edge.alphabet import CLASSES, PAD, SLOTS
-from alpr_edge.errors import UsageError
 from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from training.dropout import Dropout
 
@@ -388,14 +387,3 @@ VARIANTS = {
     "edge": reader_edge, "deep": reader_deep, "small": reader_small, "seed": reader_seed,
     "tiny": reader_tiny,
 }
-
-
-def variant_of(name: str) -> Reader:
-    """A reader of the named size, with random weights.
-
-    Raises:
-        UsageError: there is no such size.
-    """
-    if name not in VARIANTS:
-        raise UsageError(f"variant {name!r}: the reader has {', '.join(VARIANTS)}")
-    return VARIANTS[name]()

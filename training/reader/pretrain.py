@@ -32,6 +32,7 @@ from alpr_edge.geometry import PLATE_HEIGHT, PLATE_WIDTH
 from alpr_edge.types import Image
 from training.checkpoint import begin_with, data_hash, load_weights
 from training.loop import Evaluate, LoopConfig, begin, train
+from training.networks import variant_of
 from training.options import DEFAULTS, MEMORY, RunOptions, device_of
 from training.reader.data import (
     Plate,
@@ -48,7 +49,6 @@ from training.reader.model import (
     ReaderConfig,
     initialize,
     normalize,
-    variant_of,
 )
 from training.render import RenderMaterial
 from training.selection import trained_on, without_sets

@@ -13,6 +13,7 @@ from alpr_edge.data.sample import Split
 from alpr_edge.errors import UsageError
 from training.checkpoint import begin_with, data_hash, load_weights
 from training.loop import Evaluate, LoopConfig, begin, train
+from training.networks import variant_of
 from training.options import DEFAULTS, RunOptions
 from training.plots import write_worst
 from training.reader.answers import outputs_of, reread
@@ -25,7 +26,7 @@ from training.reader.data import (
     plain,
     train_plates,
 )
-from training.reader.model import Reader, ReaderConfig, variant_of
+from training.reader.model import Reader, ReaderConfig
 from training.reader.nothing import without_text
 from training.reader.pretrain import freeze_encoder, load_encoder
 from training.reader.uppers import with_uppers

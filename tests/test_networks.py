@@ -114,7 +114,8 @@ def test_a_size_that_was_not_trained_is_exported_as_such(data, tmp_path, monkeyp
         assert made == tmp_path / "untrained-tiny" / "fp32"
     assert [(m.name, m.step) for m in given] == [("reader-tiny", "untrained")] * 2
     assert given[0].files == given[1].files
-    with pytest.raises(UsageError, match="variant 'huge': the reader has edge, deep, small, seed, tiny"):
+    named = "variant 'huge': the reader has edge, deep, small, seed, tiny"
+    with pytest.raises(UsageError, match=named):
         checkpoints_module.untrained("huge", tmp_path, pictures)
 
 

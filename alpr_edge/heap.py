@@ -7,7 +7,8 @@ import os
 
 MMAP_BYTES, TRIM_BYTES = 32 * 2**20, 64 * 2**20
 """Pieces smaller than the first (the most that glibc takes) come from the heap; as much as the
-second is kept free at its end. A decoded 4K picture has 25 million bytes."""
+second is kept free at its end. A decoded 4K picture has 25 million bytes. There is one heap for all
+threads, else each keeps what it once needed."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 

@@ -113,11 +113,13 @@ class Spelling:
         return (mine,) if other == mine or len(other) > len(self._slots) else (mine, other)
 
     def above(self, lower: Spelling) -> Spelling:
-        """What is said of a plate whose upper row is this one, and whose lower one ``lower``."""
-        count, length = len(self._slots), len(_before_pad(self._slots.argmax(axis=-1)))
-        both = np.concatenate([self._slots[:length], lower._slots])
+        """What is said of a plate whose upper row is this one, and whose lower one ``lower``; of
+        each at least one character is there."""
+        upper, under = _something(self._slots), _something(lower._slots)
+        count, length = len(upper), len(_before_pad(upper.argmax(axis=-1)))
+        both = np.concatenate([upper[:length], under])
         slots, beyond = both[:count].copy(), both[count:]
-        slots[length : length + 1] += self._slots[length:, alphabet.PAD].sum()  # it ends there
+        slots[length : length + 1] += upper[length:, alphabet.PAD].sum()  # it ends there
         slots[-1] += beyond[:, alphabet.PAD].sum()
         between = _blank(1, self.paths.shape[1])
         return Spelling(slots, np.concatenate([self.paths, between, lower.paths]))
@@ -197,6 +199,14 @@ def _blank(length: int, classes: int) -> NDArray[np.float64]:
     paths = np.full((length, classes), np.log(_LEAST))
     paths[:, alphabet.PAD] = 0.0
     return paths
+
+
+def _something(slots: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-probabilities of slots (T, C) where the first one is not empty."""
+    known = slots.copy()
+    known[0, alphabet.PAD] = np.log(_LEAST)
+    known[0] -= np.logaddexp.reduce(known[0])
+    return known
 
 
 def _before_pad(classes: NDArray[np.integer]) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Plates whose text is uncertain are read again, with other outlines: where the detector's corners
 are a little off, or the plate is seen from the side, one of them fits better; and sharper, since
-many are blurred. Of one of two rows each row is read alone too (:mod:`alpr_edge.rows`). One that is
-hardly read at all may stand on its head."""
+many are blurred. Of one of two rows each row is read alone too (:mod:`alpr_edge.rows`), of an
+uncertain one several times. One that is hardly read at all may stand on its head."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from alpr_edge.reader import Spelling, joint
 from alpr_edge.rows import apart, row_gap
 from alpr_edge.types import Image, Quad, Reading
 
-HOPELESS, UNCERTAIN = 0.005, 0.6
+HOPELESS, UNCERTAIN = 0.005, 0.75
 """Plates read with a confidence between these are read again: below, hardly any has a text."""
 APART = 0.9
-"""Of plates of two rows read with less confidence each row is read alone."""
+"""Of plates of two rows read with less confidence each row is read alone; with less than
+:data:`UNCERTAIN` also of the smaller outline, and sharper."""
 UPRIGHT, FAR_SURER = 0.8, 1.3
 """A plate read with less confidence may stand on its head: it does if that reads with at least as
 much, and so many times as surely."""
@@ -39,30 +40,36 @@ _DOWN = np.array([[-1], [-1], [1], [1]], np.float64)
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Again:
     """Pictures (48, 192, 3) uint8 to look again at a plate: the whole of it, with other outlines
-    and sharper, and its upper and its lower row; none of either where it is certain."""
+    and sharper, and pairs of its upper and its lower row; none of either where it is certain."""
 
     whole: tuple[Image, ...] = ()
-    rows: tuple[Image, ...] = ()
+    rows: tuple[tuple[Image, Image], ...] = ()
 
     @property
     def pictures(self) -> tuple[Image, ...]:
         """All of them, in the order in which :func:`settled` is told what they show."""
-        return self.whole + self.rows
+        return self.whole + tuple(row for pair in self.rows for row in pair)
 
 
 def views(
     image: Image, corners: Quad, plate: Image, reading: Reading, *, whole: bool = True
 ) -> Again:
     """How to look again at the plate inside ``corners``, rectified ``plate``, read as ``reading``.
-    ``whole``: at the whole plate too."""
+    ``whole``: at the whole plate too, and several times at each of two rows."""
     looks: list[Image] = []
-    if whole and HOPELESS <= reading.confidence < UNCERTAIN:
+    rows: list[tuple[Image, Image]] = []
+    uncertain = whole and reading.confidence < UNCERTAIN
+    if uncertain and reading.confidence >= HOPELESS:
         looks = [*(rectify(image, one) for one in outlines(corners)), sharper(plate)]
-    two = reading.rows == 2 and reading.confidence < APART
-    return Again(
-        whole=tuple(looks),
-        rows=tuple(apart(image, corners, plate, row_gap(plate))) if two else (),
-    )
+    if reading.rows == 2 and reading.confidence < APART:
+        upper, lower = apart(image, corners, plate, row_gap(plate))
+        rows.append((upper, lower))
+        if uncertain:
+            _, smaller, *_ = outlines(corners)
+            inside = rectify(image, smaller)
+            rows.append(apart(image, smaller, inside, row_gap(inside)))
+            rows.append((sharper(upper), sharper(lower)))
+    return Again(whole=tuple(looks), rows=tuple(rows))
 
 
 def outlines(corners: Quad) -> list[Quad]:
@@ -92,9 +99,7 @@ def settled(
     rest, told = iter(more), []
     for reading, look, shown in zip(readings, looks, again, strict=True):
         seen = [look, *(next(rest) for _ in shown.whole)]
-        if shown.rows:
-            upper, lower = (next(rest) for _ in shown.rows)
-            seen.append(upper.above(lower))
+        seen += [next(rest).above(next(rest)) for _ in shown.rows]
         told.append(vote(reading, seen) if len(seen) > 1 else reading)
     return told
 

@@ -49,11 +49,12 @@ def row_gap(plate: Image) -> float:
     return float(first + np.argmin(smooth[first:last]) + 0.5) / PLATE_HEIGHT
 
 
-def apart(image: Image, corners: Quad, plate: Image, gap: float) -> list[Image]:
+def apart(image: Image, corners: Quad, plate: Image, gap: float) -> tuple[Image, Image]:
     """The upper and the lower row of the plate inside ``corners``, each upright and without what is
     empty beside a short text: two pictures (48, 192, 3) uint8. ``plate``: the same plate, rectified
     (48, 192, 3). ``gap``: where the rows meet, in shares of the height (:func:`row_gap`)."""
-    return [rectify(image, row) for row in row_corners(corners, plate, gap)]
+    upper, lower = row_corners(corners, plate, gap)
+    return rectify(image, upper), rectify(image, lower)
 
 
 def row_corners(corners: Quad, plate: Image, gap: float) -> list[Quad]:

@@ -1,7 +1,7 @@
 """Plates whose text is uncertain are read again, with other outlines: where the detector's corners
 are a little off, or the plate is seen from the side, one of them fits better; and sharper, since
-many are blurred. Of one of two rows each row is read alone too (:mod:`alpr_edge.rows`), of an
-uncertain one several times. One that is hardly read at all may stand on its head."""
+many are blurred. Each row is read alone too (:mod:`alpr_edge.rows`), of an uncertain one several
+times. One that is hardly read at all may stand on its head."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 from alpr_edge._cv2 import cv2
 from alpr_edge.geometry import as_quad, rectify
 from alpr_edge.reader import Spelling, joint
-from alpr_edge.rows import apart, row_gap
+from alpr_edge.rows import alone
 from alpr_edge.types import Image, Quad, Reading
 
 HOPELESS, UNCERTAIN = 0.005, 0.75
 """Plates read with a confidence between these are read again: below, hardly any has a text."""
-APART = 0.9
-"""Of plates of two rows read with less confidence each row is read alone; with less than
-:data:`UNCERTAIN` also of the smaller outline, and sharper."""
+ALONE = 0.9
+"""Of plates read with less confidence each row is read alone; with less than :data:`UNCERTAIN` also
+sharper, and one of two also as the smaller outline shows it."""
 UPRIGHT, FAR_SURER = 0.8, 1.3
 """A plate read with less confidence may stand on its head: it does if that reads with at least as
 much, and so many times as surely."""
@@ -40,35 +40,35 @@ _DOWN = np.array([[-1], [-1], [1], [1]], np.float64)
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Again:
     """Pictures (48, 192, 3) uint8 to look again at a plate: the whole of it, with other outlines
-    and sharper, and pairs of its upper and its lower row; none of either where it is certain."""
+    and sharper, and each of its rows; none of either where it is certain."""
 
     whole: tuple[Image, ...] = ()
-    rows: tuple[tuple[Image, Image], ...] = ()
+    rows: tuple[tuple[Image, ...], ...] = ()
 
     @property
     def pictures(self) -> tuple[Image, ...]:
         """All of them, in the order in which :func:`settled` is told what they show."""
-        return self.whole + tuple(row for pair in self.rows for row in pair)
+        return self.whole + tuple(row for rows in self.rows for row in rows)
 
 
 def views(
     image: Image, corners: Quad, plate: Image, reading: Reading, *, whole: bool = True
 ) -> Again:
     """How to look again at the plate inside ``corners``, rectified ``plate``, read as ``reading``.
-    ``whole``: at the whole plate too, and several times at each of two rows."""
+    Without ``whole`` only at each of two rows, and once."""
     looks: list[Image] = []
-    rows: list[tuple[Image, Image]] = []
+    rows: list[tuple[Image, ...]] = []
+    two, hopeless = reading.rows == 2, reading.confidence < HOPELESS
     uncertain = whole and reading.confidence < UNCERTAIN
-    if uncertain and reading.confidence >= HOPELESS:
+    if uncertain and not hopeless:
         looks = [*(rectify(image, one) for one in outlines(corners)), sharper(plate)]
-    if reading.rows == 2 and reading.confidence < APART:
-        upper, lower = apart(image, corners, plate, row_gap(plate))
-        rows.append((upper, lower))
+    if reading.confidence < ALONE and (two or (whole and not hopeless)):
+        rows.append(alone(image, corners, plate, 2 if two else 1))
         if uncertain:
+            rows.append(tuple(sharper(row) for row in rows[0]))
+        if uncertain and two:
             _, smaller, *_ = outlines(corners)
-            inside = rectify(image, smaller)
-            rows.append(apart(image, smaller, inside, row_gap(inside)))
-            rows.append((sharper(upper), sharper(lower)))
+            rows.append(alone(image, smaller, rectify(image, smaller), 2))
     return Again(whole=tuple(looks), rows=tuple(rows))
 
 
@@ -99,7 +99,9 @@ def settled(
     rest, told = iter(more), []
     for reading, look, shown in zip(readings, looks, again, strict=True):
         seen = [look, *(next(rest) for _ in shown.whole)]
-        seen += [next(rest).above(next(rest)) for _ in shown.rows]
+        for row in shown.rows:
+            first, *below = (next(rest) for _ in row)
+            seen.append(first.above(*below) if below else first)
         told.append(vote(reading, seen) if len(seen) > 1 else reading)
     return told
 

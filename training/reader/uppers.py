@@ -12,7 +12,7 @@ from alpr_edge import ctc
 from alpr_edge.alphabet import PAD, encode
 from alpr_edge.geometry import as_quad
 from alpr_edge.reader import spellings
-from alpr_edge.rows import apart, row_gap
+from alpr_edge.rows import alone
 from alpr_edge.types import Image
 from training.reader.answers import BATCH, outputs_of
 from training.reader.data import Plate, plain
@@ -49,7 +49,7 @@ def with_uppers(model: Reader, plates: Sequence[Plate]) -> list[Plate]:
 def _looks(plate: Plate) -> tuple[Image, Image, Image]:
     """The whole plate, its upper and its lower row, (48, 192, 3) uint8 each."""
     whole = plain(plate)
-    upper, lower = apart(plate.image, as_quad(plate.quads[0]), whole, row_gap(whole))
+    upper, lower = alone(plate.image, as_quad(plate.quads[0]), whole, 2)
     return whole, upper, lower
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from alpr_edge.errors import DataError, ExitCode, UsageError
 from benchmarks import peers, record
-from benchmarks.statistics import Estimate, paired_ratio
+from benchmarks.statistics import BLOCKS, Estimate, paired_ratio
 
 NOISE = 0.04
 """A case is slower where even the low end of the ratio's interval lies above 1 by more than this:
@@ -77,7 +77,7 @@ def compare(
     if differences(first, second):  # the pace is of the same settings, and would hide what they do
         paces = np.ones_like(paces[0]), np.ones_like(paces[1])
     found = [
-        _compared(one, two, case, paces)
+        _compared(one, two, case, paces, first.get("launches", 1))
         for one, two in _pairs(first["models"], second["models"], anyway)
         for case in one["cases"] if case in two["cases"]
     ]
@@ -156,13 +156,13 @@ def _paces(first: Mapping[str, Any], second: Mapping[str, Any]) -> Pair:
 
 
 def _compared(
-    one: Mapping[str, Any], two: Mapping[str, Any], case: str, paces: Pair
+    one: Mapping[str, Any], two: Mapping[str, Any], case: str, paces: Pair, launches: int
 ) -> Compared:
     samples = [np.asarray(m["cases"][case]["samples"], float) for m in (one, two)]
     runs = min(map(len, samples))
     paced = [times[:runs] / pace[:runs] for times, pace in zip(samples, paces, strict=True)]
     try:
-        ratio = paired_ratio(*paced)
+        ratio = paired_ratio(*paced, launches if launches > 1 else BLOCKS)
     except ValueError as error:
         raise DataError(f"{case}: {error}; measure with more --runs") from error
     names = dict.fromkeys((one["folder"], two["folder"]))

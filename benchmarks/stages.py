@@ -46,24 +46,27 @@ HARNESS_SHARE = 0.02
 """The harness's own cost may be this share of the shortest case's total."""
 
 
-def report(found: Measured) -> list[dict[str, Any]]:
-    """One entry a model folder: what it is, the figures of each case, its verdict."""
+def report(found: Measured, launches: int) -> list[dict[str, Any]]:
+    """One entry a model folder: what it is, the figures of each case in so many processes, its
+    verdict."""
     first = found.timings.taken[0]
     return [
         {
             **model,
-            "cases": {str(case): figures(runs, first[case]) for case, runs in taken.items()},
+            "cases": {
+                str(case): figures(runs, first[case], launches) for case, runs in taken.items()
+            },
             "verdict": judge(taken),
         }
         for model, taken in zip(found.models, found.timings.taken, strict=True)
     ]
 
 
-def figures(runs: Sequence[Ms], first: Sequence[Ms]) -> dict[str, Any]:
+def figures(runs: Sequence[Ms], first: Sequence[Ms], launches: int) -> dict[str, Any]:
     """What is told of a case: milliseconds, reading that of all its plates together; ``speed_up``
     is how many times as long the first model took, run by run."""
     totals, firsts = ([without_load(ms) for ms in one] for one in (runs, first))
-    blocks = min(BLOCKS, len(totals))
+    blocks = launches if launches > 1 else min(BLOCKS, len(totals))
     stages = [stage for stage in Stage if stage is not Stage.TOTAL]
     return {
         "stages": {stage.value: summary([ms[stage] for ms in runs]) for stage in stages},
@@ -162,7 +165,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
             task = progress.add_task("timing", total=rounds)
             found = spread(plan, options.launches, lambda done: progress.advance(task, done))
         null = harness.null_ms(scenes, cases[0].frame, options.runs)
-    models = report(found)
+    models = report(found, options.launches)
     return {
         "threads": options.threads, "runs": options.runs, "launches": options.launches,
         "pictures": "demo" if options.data is None else "val frames",

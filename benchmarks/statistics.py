@@ -16,11 +16,8 @@ from numpy.typing import NDArray
 PERCENTILES = (50, 90, 95, 99)
 CONFIDENCE = 0.99
 """Of the early-stopping estimate, as in MLPerf's LoadGen."""
-RESAMPLES = 2000
-"""Of a bootstrap (Efron 1979); their seed is fixed, so that a report can be made again."""
 BLOCKS = 20
-"""Of neighbouring runs, that a bootstrap of a ratio draws."""
-_SEED = 5700
+"""Of neighbouring runs, taken for independent of each other where one process made them all."""
 
 Samples = Sequence[float] | NDArray[np.floating]
 
@@ -95,10 +92,12 @@ class Estimate:
 
 def paired_ratio(first: Samples, second: Samples, blocks: int = BLOCKS) -> Estimate:
     """How many times as long ``second`` took: the median of the ratios of run by run, of the same
-    pictures in the same order, with its bootstrap interval. Above 1: slower.
+    pictures in the same order. Above 1: slower.
 
-    The bootstrap draws whole blocks of neighbouring runs (Künsch 1989): neighbours share the
-    machine's mood, and as single runs they would make the interval too narrow.
+    Its interval is Student's t over the logarithms of the medians of ``blocks`` of neighbouring
+    runs: neighbours share the machine's mood, those of one process also how well its memory lies
+    (:mod:`benchmarks.launches`), and as single runs they would make the interval too narrow.
+    Several processes' runs are to be as many blocks as there are processes.
 
     Raises:
         ValueError: not as many of one as of the other, or fewer than ``blocks``.
@@ -109,6 +108,18 @@ def paired_ratio(first: Samples, second: Samples, blocks: int = BLOCKS) -> Estim
     ratios = two / one
     size = len(ratios) // blocks
     rows = ratios[: size * blocks].reshape(blocks, size)
-    picks = np.random.default_rng(_SEED).integers(blocks, size=(RESAMPLES, blocks))
-    low, high = np.percentile(np.median(rows[picks].reshape(RESAMPLES, -1), axis=1), (2.5, 97.5))
-    return Estimate(value=float(np.median(ratios)), low=float(low), high=float(high))
+    value, logs = float(np.median(ratios)), np.log(np.median(rows, axis=1))
+    off = 0.0
+    if blocks > 1:
+        off = student(blocks - 1) * float(logs.std(ddof=1)) / math.sqrt(blocks)
+    return Estimate(value=value, low=value * math.exp(-off), high=value * math.exp(off))
+
+
+def student(freedom: int) -> float:
+    """The 97.5th percentile of Student's t with so many degrees of freedom, at least 3, within
+    2 %.
+
+    Source: Fisher and Cornish 1960, "The percentile points of distributions having known
+    cumulants", the expansion in 1 / ``freedom``.
+    """
+    return 1.95996 + 2.37227 / freedom + 2.82250 / freedom**2 + 2.55585 / freedom**3

@@ -45,11 +45,19 @@ class Pictures:
 
 
 def digest(samples: Iterable[Sample]) -> str:
-    """SHA-256 of the pictures' names, bytes and annotations."""
+    """SHA-256 of the pictures' names, bytes and annotations.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
     state = hashlib.sha256()
     for sample in samples:
         state.update(f"{sample.path.name} {sample.plates} {sample.complete}".encode())
-        state.update(sample.path.read_bytes())
+        try:
+            state.update(sample.path.read_bytes())
+        except OSError as error:
+            raise DataError(f"{sample.path}: {error.strerror}; python -m training check lists all "
+                            "that cannot be read, take them out of the data") from error
     return state.hexdigest()
 
 

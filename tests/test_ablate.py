@@ -101,6 +101,11 @@ def test_runs_are_compared_with_the_base_of_their_seed_and_not_repeated(tmp_path
     assert runs[4:] == ["augment-0-1"]
     with pytest.raises(UsageError, match="other --steps"):
         ablate(data, tmp_path / "runs", out, only=["augment-0"], steps=30)
+    (tmp_path / "runs" / "base-0" / RESULT).unlink()  # it has only begun
+    with pytest.raises(UsageError, match="other --steps"):
+        ablate(data, tmp_path / "runs", out, only=["base"], steps=30)
+    ablate(data, tmp_path / "runs", tmp_path / "again.json", only=["base"], steps=20, seeds=[0])
+    assert runs.pop() == "base-0"
     ablate(data, tmp_path / "runs", out, only=["pretrained"], steps=20, seeds=[0])
     assert runs[5:] == ["encoder", "pretrained-0"]
 

@@ -90,7 +90,7 @@ def test_the_figure_that_decides_is_the_recipes():
     assert {recipe().choose for recipe in (edge_loop, closer_loop)} == {CHOOSE["detector"]}
 
 
-def test_a_share_that_was_asked_for_is_taken_whatever_dev_says(run_dir, data, capsys):
+def test_a_share_that_was_asked_for_is_taken_whatever_dev_says(run_dir, data, tmp_path, capsys):
     arguments = ["--data", str(data), "--run", str(run_dir), "--start", str(run_dir / "start")]
     shares = ["--shares", "0.25", "0.5", "--threads", "1", "--take"]
     assert main(["average", *arguments, *shares, "0.25"]) == 0
@@ -98,6 +98,11 @@ def test_a_share_that_was_asked_for_is_taken_whatever_dev_says(run_dir, data, ca
     best = load_weights(run_dir / BEST)
     assert best.state["head.bias"][0] == 1.5
     assert best.notes["dev"]["exact"] == 0 and best.notes["averaged"]["share"] == 0.25
+    assert best.notes["lists"] == {}
+    lists = tmp_path / "corrections.jsonl"
+    lists.touch()
+    assert main(["average", *arguments, *shares, "0.25", "--corrections", str(lists)]) == 0
+    assert list(load_weights(run_dir / BEST).notes["lists"]) == ["corrections"]
     assert main(["average", *arguments, *shares, "0.75"]) == ExitCode.USAGE
     assert "one of the shares" in capsys.readouterr().err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shutil
@@ -14,6 +15,7 @@ pytest.importorskip("nncf", reason="needs the extra 'optimize'")
 
 
 from alpr_edge import manifest as manifests
+from alpr_edge.data import read
 from alpr_edge.errors import DataError, ExitCode
 from alpr_edge.geometry import box_quad, rectify
 from alpr_edge.images import load_image
@@ -179,3 +181,9 @@ def test_without_cut_outs_a_reader_gets_the_plates_of_frames(data, tmp_path):
 def test_one_picture_is_too_few(data):
     with pytest.raises(DataError, match="has 1 frames of split calib"):
         pictures.calibration_pictures(data, crops=False, limit=1)
+
+
+def test_a_picture_that_is_gone_is_told(data, tmp_path):
+    gone = dataclasses.replace(next(read(data)), path=tmp_path / "gone.png")
+    with pytest.raises(DataError, match=r"gone\.png: No such file .* training check"):
+        pictures.digest([gone])

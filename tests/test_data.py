@@ -111,6 +111,15 @@ def test_csv(tmp_path):
     assert second.plates[0].text == "ÄÖÜ1234567890"  # kept: measured as wrong
 
 
+def test_csv_as_other_programs_write_it(tmp_path):
+    """With a space after each comma; with the paths of Windows."""
+    picture(tmp_path / "crops/a b.png", 30, 10)
+    rows = 'image_path, plate_text, split\n"crops\\a b.png" , AB1, dev\n'
+    file = write(tmp_path / "train.csv", rows)
+    sample, = read(file)
+    assert (sample.plates[0].text, sample.split, sample.width) == ("AB1", Split.DEV, 30)
+
+
 def test_csv_split_column(tmp_path):
     picture(tmp_path / "a.png")
     rows = "".join(f"a.png,X1,{split}\n" for split in ("train", "val", "test", ""))

@@ -223,7 +223,17 @@ def test_judging_needs_a_frame_whose_plates_are_all_annotated(tmp_path: Path) ->
     index = tmp_path / "frames.jsonl"
     rows = map(json.loads, index.read_text("utf-8").splitlines())
     index.write_text("".join(json.dumps(row | {"complete": False}) + "\n" for row in rows))
-    with pytest.raises(DataError, match="no frame of split dev has all its plates annotated, of "):
+    with pytest.raises(DataError, match="no frame of split dev has a plate and all its plates"):
+        frames_of(tmp_path, Split.DEV)
+
+
+def test_judging_needs_a_plate_to_be_found(tmp_path: Path) -> None:
+    """As where YOLO's labels lie in a folder of another name."""
+    write_set(tmp_path, split="dev")
+    index = tmp_path / "frames.jsonl"
+    rows = map(json.loads, index.read_text("utf-8").splitlines())
+    index.write_text("".join(json.dumps(row | {"plates": []}) + "\n" for row in rows))
+    with pytest.raises(DataError, match="has a plate .* check --data and its labels"):
         frames_of(tmp_path, Split.DEV)
 
 

@@ -126,6 +126,26 @@ def test_a_better_reader_is_written_with_its_confidence(
     assert notes["trained_on"] == ["before", "own", "rendered"]
 
 
+@pytest.mark.filterwarnings("ignore:no plate")
+def test_a_tuned_reader_stays_until_the_next_one_is_judged(
+    tmp_path, start, quick, monkeypatch
+) -> None:
+    own, tuned = plates_csv(tmp_path / "own", TEXTS), tmp_path / "run" / module.TUNED
+    tuned.parent.mkdir()
+    tuned.write_bytes(b"of the run before")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(own, tmp_path / "run", start=start, options=ONE_THREAD)
+    assert tuned.exists()
+    finetune(own, tmp_path / "run", start=start, options=ONE_THREAD)
+    assert not tuned.exists()  # it is no better than what it began with
+
+
 def test_what_cannot_be_tuned_is_told(tmp_path, start, quick, capsys) -> None:
     with pytest.raises(DataError, match="in split dev"):
         module.own_plates(plates_csv(tmp_path / "own", ["AB000"]))

@@ -13,7 +13,7 @@ from alpr_edge.detector import WholePicture
 from alpr_edge.geometry import box_quad, rectify
 from alpr_edge.reader import PlateReader, Spelling, joint, spellings
 from alpr_edge.rereading import Again, outlines, settled, sharper, views, vote
-from alpr_edge.rows import apart, row_gap
+from alpr_edge.rows import alone
 from alpr_edge.stages import Stage
 
 
@@ -53,7 +53,7 @@ def test_outlines_of_a_point_are_points():
 
 
 @pytest.mark.parametrize(("confidence", "rows", "count"), [
-    (0.75, 1, 0), (0.74, 1, 5), (0.005, 1, 5), (0.0049, 1, 0),
+    (0.9, 1, 0), (0.89, 1, 1), (0.75, 1, 1), (0.74, 1, 7), (0.005, 1, 7), (0.0049, 1, 0),
     (0.9, 2, 0), (0.89, 2, 2), (0.74, 2, 11), (0.0049, 2, 6),
 ])
 def test_uncertain_plates_are_looked_at_again(frame, confidence, rows, count):
@@ -73,12 +73,27 @@ def test_a_plate_of_two_rows_is_shown_with_other_outlines_sharper_then_row_by_ro
         np.testing.assert_array_equal(view, rectify(frame, outline))
     np.testing.assert_array_equal(shown.whole[-1], sharper(plate))
     smaller = outlines(corners)[1]
-    inside = rectify(frame, smaller)
-    rows = apart(frame, corners, plate, row_gap(plate))
+    rows = alone(frame, corners, plate, 2)
     np.testing.assert_array_equal(shown.rows[0], rows)
-    np.testing.assert_array_equal(shown.rows[1], apart(frame, smaller, inside, row_gap(inside)))
-    np.testing.assert_array_equal(shown.rows[2], [sharper(row) for row in rows])
+    np.testing.assert_array_equal(shown.rows[1], [sharper(row) for row in rows])
+    inside = alone(frame, smaller, rectify(frame, smaller), 2)
+    np.testing.assert_array_equal(shown.rows[2], inside)
     assert shown.pictures == (*shown.whole, *shown.rows[0], *shown.rows[1], *shown.rows[2])
+
+
+def test_of_a_plate_of_one_row_the_text_is_shown_alone_too(frame):
+    corners, reading = box_quad((10, 10, 50, 30)), read_as("A", 0.3)
+    plate = rectify(frame, corners)
+    shown = views(frame, corners, plate, dataclasses.replace(reading, rows=1))
+    row, = alone(frame, corners, plate, 1)
+    np.testing.assert_array_equal(shown.rows, [[row], [sharper(row)]])
+
+
+def test_a_row_alone_has_a_vote():
+    first = dataclasses.replace(read_as("B", 0.3), rows=1)
+    again = [Again(rows=((np.zeros((48, 192, 3), np.uint8),),))]
+    told, = settled([first], again, [saying("B", sure=0.4)], [saying("8", sure=0.99)])
+    assert (told.text, told.rows) == ("8", 1)
 
 
 def saying(slots: str, tokens: str | None = None, sure: float = 0.9) -> Spelling:
@@ -220,11 +235,11 @@ class Unsure(PlateReader):
 
 def test_the_pipeline_reads_an_uncertain_plate_again(tiny_models, frame, monkeypatch):
     monkeypatch.setattr("alpr_edge.pipeline._staged_reader", lambda reader: reader)
-    reader = Unsure(tiny_models / "reader", *(saying(text, sure=0.95) for text in
-                                              ("AGAIN1", "AGAIN2", "AGAIN2", "FIRST", "AGAIN2")))
+    texts = "AGAIN1", "AGAIN2", "AGAIN2", "FIRST", "AGAIN2", "FIRST", "AGAIN2"
+    reader = Unsure(tiny_models / "reader", *(saying(text, sure=0.95) for text in texts))
     alpr = ALPR(detector=WholePicture(), reader=reader, min_confidence=0.0, turned=False)
     result = alpr.run(frame)
-    assert reader.batches == [1, 5] and result.read == 1
+    assert reader.batches == [1, 7] and result.read == 1
     assert [plate.text for plate in result.plates] == ["AGAIN2"]
     parts = [ms for stage, ms in result.ms.items() if stage is not Stage.TOTAL]
     assert list(result.ms) == list(Stage) and sum(parts) == pytest.approx(result.ms[Stage.TOTAL])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import cv2
@@ -8,7 +9,7 @@ import pytest
 
 from alpr_edge.alphabet import PAD, decode
 from alpr_edge.geometry import as_quad, box_quad, perspective, rectify, sides
-from alpr_edge.rows import NARROW, SHORT, apart, row_gap, written
+from alpr_edge.rows import NARROW, SHORT, alone, row_gap, text_band, written
 from training.reader.data import PlateItem, PlateStream, ReaderDataConfig
 from training.reader.model import IGNORE
 
@@ -50,7 +51,7 @@ def test_each_row_is_shown_alone(seen):
     image, corners = seen(two_rows())
     quad = as_quad(corners)
     rectified = rectify(image, quad)
-    shown = apart(image, quad, rectified, row_gap(rectified))
+    shown = alone(image, quad, rectified, 2)
     assert [(row.shape, row.dtype) for row in shown] == [((48, 192, 3), np.uint8)] * 2
     assert [strokes(row) for row in shown] == [2, 3]
 
@@ -93,7 +94,7 @@ def test_a_short_upper_row_is_shown_without_the_empty_plate_beside_it():
                               (60, 58, 110), (240, 58, 110), (420, 58, 110)):
         cv2.rectangle(plate, (left, top), (left + 14, bottom), 0, -1)
     quad = box_quad((0, 0, 480, 120))
-    upper, lower = apart(plate, quad, rectify(plate, quad), 0.41)
+    upper, lower = alone(plate, quad, rectify(plate, quad), 2)
     assert (strokes(upper), strokes(lower)) == (2, 3)
     spread = [np.ptp(np.flatnonzero((row[..., 0] < 110).any(axis=0))) for row in (upper, lower)]
     assert spread[0] > 80  # of 192; 26 where the whole row is shown
@@ -105,9 +106,38 @@ def test_a_single_character_is_not_stretched_over_the_whole_row():
     cv2.rectangle(plate, (190, 20), (209, 80), 0, -1)
     cv2.rectangle(plate, (40, 110), (360, 180), 0, -1)
     quad = box_quad((0, 0, 400, 200))
-    upper, _ = apart(plate, quad, rectify(plate, quad), 0.47)
+    upper, _ = alone(plate, quad, rectify(plate, quad), 2)
     wide = (upper[24, :, 0] < 110).sum()
     assert wide == pytest.approx(20 / (NARROW * 100) * 192, abs=3)
+
+
+def with_slogan() -> np.ndarray:
+    """A plate (160, 320, 3) with four strokes between two thirds and nine tenths of its height,
+    and a badge, fainter, above them."""
+    plate = np.full((160, 320, 3), 220, np.uint8)
+    cv2.rectangle(plate, (150, 20), (170, 50), (150, 150, 150), -1)
+    for left in (40, 110, 190, 260):
+        cv2.rectangle(plate, (left, 107), (left + 12, 144), 0, -1)
+    return plate
+
+
+@pytest.mark.parametrize("seen", [
+    lambda plate: (plate, np.array(box_quad((0, 0, 320, 160)))), tilted,
+])
+def test_a_single_row_is_shown_without_what_is_above_and_below_its_text(seen):
+    image, corners = seen(with_slogan())
+    quad = as_quad(corners)
+    plate = rectify(image, quad)
+    top, bottom = text_band(plate)
+    assert (top, bottom) == pytest.approx((0.58, 0.98), abs=0.06)
+    shown, = alone(image, quad, plate, 1)
+    assert (shown.shape, shown.dtype, strokes(shown)) == ((48, 192, 3), np.uint8, 4)
+    assert (shown[:, :, 0] < 110).any(axis=1).sum() > 1.7 * (plate[:, :, 0] < 110).any(axis=1).sum()
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_plate_without_strokes_is_one_band(grey):
+    assert text_band(np.full((48, 192, 3), grey, np.uint8)) == (0.0, 1.0)
 
 
 def test_the_sides_of_a_plate_by_hand():
@@ -115,9 +145,22 @@ def test_the_sides_of_a_plate_by_hand():
     assert sides(as_quad([(0, 0), (30, 40), (18, 49), (-12, 9)])) == (50.0, 15.0)
 
 
+def test_training_shows_the_band_of_a_single_row() -> None:
+    quads = (np.array(box_quad((0, 0, 320, 160)), np.float32),)
+    config = ReaderDataConfig(rendered=0, band=1.0, strength=0.1, shear=0)
+    item = PlateItem(image=with_slogan(), quads=quads, text="AB12", rows=0, dataset="x")
+    samples = list(itertools.islice(PlateStream([item], None, config, 0), 6))
+    assert {(decode(text[text != PAD]), rows) for _, text, rows in samples} == {("AB12", IGNORE)}
+    whole = (rectify(item.image, as_quad(quads[0]))[:, :, 0] < 110).any(axis=1).sum()
+    assert all((image[:, :, 0] < 110).any(axis=1).sum() > 1.4 * whole for image, *_ in samples)
+    nothing = dataclasses.replace(item, text="", rows=IGNORE)
+    (image, text, rows), = itertools.islice(PlateStream([nothing], None, config, 0), 1)
+    assert (text == PAD).all() and rows == IGNORE
+
+
 def test_training_shows_rows_of_plates_alone_whose_rows_are_known() -> None:
     quads = (np.array(box_quad((0, 0, 300, 200)), np.float32),)
-    config = ReaderDataConfig(rendered=0, apart=1.0, strength=0.1, shear=0)
+    config = ReaderDataConfig(rendered=0, apart=1.0, band=0.0, strength=0.1, shear=0)
     for rows, upper in ((0, 0), (1, 0), (1, 2)):
         item = PlateItem(image=two_rows(), quads=quads, text="AB123", rows=rows, upper=upper,
                          dataset="x")

@@ -205,7 +205,7 @@ def test_this_process_is_pinned_and_set_free_again():
 
 def test_figures_are_those_of_each_runs_sums():
     runs = [stamps(5, 1, 6, 0.5, 0.25, 2, 0.25), stamps(7, 1, 16, 0.5, 0.25, 2, 0.25)]
-    found = stages.figures(runs, [stamps(0, 0, 20, 0, 0, 0, 0), stamps(0, 0, 40, 0, 0, 0, 0)])
+    found = stages.figures(runs, [stamps(0, 0, 20, 0, 0, 0, 0), stamps(0, 0, 40, 0, 0, 0, 0)], 1)
     assert list(found["stages"]) == [s for s in Stage if s is not Stage.TOTAL]
     assert found["detection"]["p50"] == 12.5 and found["reading"]["p50"] == 2.5
     assert found["total"]["p50"] == 15 and found["with_load"]["max"] == 27

@@ -63,3 +63,18 @@ def test_paired_ratio_takes_neighbours_together():
     found = statistics.paired_ratio(first, second * 1.2)
     assert found.low < 1.2 < found.high
     assert found.high - found.low > 0.03  # as single runs: a third of it
+
+
+@pytest.mark.parametrize(("freedom", "known"), [(3, 3.182), (4, 2.776), (9, 2.262), (19, 2.093)])
+def test_students_t_as_in_the_tables(freedom: int, known: float):
+    assert statistics.student(freedom) == pytest.approx(known, rel=0.01)
+
+
+def test_the_interval_of_a_ratio_covers_it_where_each_process_has_its_own_speed():
+    rng, covered = np.random.default_rng(5), 0
+    for _ in range(300):
+        speeds = [np.repeat(rng.normal(1, 0.02, 10), 20) for _ in range(2)]
+        first, second = (speed * rng.normal(1, 0.02, 200) for speed in speeds)
+        found = statistics.paired_ratio(first, second, 10)
+        covered += found.low <= 1 <= found.high
+    assert covered >= 300 * 0.91  # blocks of ten neighbours: 0.77

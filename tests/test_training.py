@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import math
 import os
 import subprocess
@@ -14,8 +15,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from alpr_edge.errors import ModelError, UsageError
+from alpr_edge.errors import DataError, ModelError, UsageError
 from training.checkpoint import (
+    BEFORE,
     BEST,
     STATE,
     begin_with,
@@ -25,7 +27,15 @@ from training.checkpoint import (
     save_weights,
 )
 from training.log import keep_rows, log_row
-from training.loop import LoopConfig, NonFiniteLossError, Run, begin, train, update_ema
+from training.loop import (
+    LoaderError,
+    LoopConfig,
+    NonFiniteLossError,
+    Run,
+    begin,
+    train,
+    update_ema,
+)
 from training.options import RunOptions
 from training.plots import EVAL, read_columns, write_curves
 from training.schedule import warmup_cosine
@@ -267,6 +277,43 @@ def test_of_other_data_the_best_is_judged_anew(tmp_path, notes) -> None:
           notes={"data_hash": "a", "lists": {}})
     train(Line(), ones(), CONFIG, tmp_path, lambda _: {"score": 1.0}, task="line", notes=notes)
     assert load_weights(tmp_path / BEST).notes["dev"] == {"score": 1.0}
+    assert load_weights(tmp_path / BEFORE).notes["dev"] == {"score": 9.0}
+
+
+def test_the_best_is_judged_anew_though_a_run_on_other_data_was_interrupted(tmp_path) -> None:
+    half = dataclasses.replace(CONFIG, steps=100)
+    train(Line(), ones(), half, tmp_path, lambda _: {"score": 9.0}, task="line",
+          notes={"data_hash": "a"})
+
+    def none():
+        raise KeyboardInterrupt
+        yield
+
+    other = {"data_hash": "b"}
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(), none(), CONFIG, tmp_path, slope, task="line", notes=other)
+    train(Line(), ones(), CONFIG, tmp_path, lambda _: {"score": 1.0}, task="line", notes=other)
+    assert load_weights(tmp_path / BEST).notes["dev"] == {"score": 1.0}
+
+
+@pytest.mark.parametrize(("failure", "kind", "told"), [
+    (DataError("Caught DataError in DataLoader worker process 0.\nOriginal Traceback:\n  x\n"
+               "alpr_edge.errors.DataError: a.png: cannot be read\n"),
+     DataError, "^a.png: cannot be read$"),
+    (DataError("a.png: cannot be read"), DataError, "^a.png: cannot be read$"),
+    (ConnectionResetError(104, "Connection reset by peer"), LoaderError, "fewer --workers"),
+    (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), LoaderError, "pid 7"),
+])
+def test_a_run_is_kept_though_its_loader_fails(tmp_path, failure, kind, told) -> None:
+    def failing():
+        for number, batch in enumerate(ones()):
+            if number == 30:
+                raise failure
+            yield batch
+
+    with pytest.raises(kind, match=told):
+        train(Line(), failing(), CONFIG, tmp_path, slope, task="line")
+    assert torch.load(tmp_path / STATE, weights_only=True)["step"] == 30
 
 
 def test_a_better_mixture_is_not_replaced(tmp_path) -> None:
@@ -315,6 +362,25 @@ def test_a_run_that_goes_on_with_other_dev_sets_logs_them_too(tmp_path) -> None:
     assert columns["a"] == pytest.approx([0.5, math.nan, 0.9], nan_ok=True)
     assert columns["b"] == pytest.approx([math.nan, 0.7, 0.8], nan_ok=True)
     write_curves(tmp_path, "line")
+
+
+def test_a_log_is_left_as_it_is_where_no_row_goes(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "log.csv"
+    for step in (1, 2, 3):
+        log_row(path, {"step": step, "loss": 0.5})
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("training.log.replace_file", full)
+    keep_rows(path, last_step=3)
+    with pytest.raises(OSError, match="No space left"):
+        keep_rows(path, last_step=2)
+    assert path.read_bytes() == before
+    monkeypatch.undo()
+    keep_rows(path, last_step=2)
+    assert read_columns(path)["step"] == [1, 2]
 
 
 def test_an_emptied_log_begins_again(tmp_path) -> None:

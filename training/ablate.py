@@ -23,6 +23,7 @@ from typing import Any
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import UsageError
+from alpr_edge.files import replace_file
 from alpr_edge.markdown import replace_block
 from training.checkpoint import BEST, LAST, commit, data_hash, load_weights
 from training.options import DEFAULTS, RunOptions
@@ -42,8 +43,9 @@ VARIANT = "small"
 STEPS = 1500
 """Of each run: about 10 minutes of one core."""
 BASE, PRETRAINED, PSEUDO = "base", "pretrained", "pseudo"
-ENCODER, RESULT = "encoder", "result.json"
-"""The pre-training's folder among the runs; the file that a finished run has."""
+ENCODER, BEGUN, RESULT = "encoder", "begun.json", "result.json"
+"""The pre-training's folder among the runs; the files of a run that has begun, and of a finished
+one."""
 PATIENCE = 150
 """Of the plateau detection: a short run has no 2000 steps to wait."""
 Figures = dict[str, float]
@@ -143,18 +145,22 @@ def finish(
     folder = runs / f"{name}-{seed}"
     recipe = replace(recipe, loop=replace(recipe.loop, seed=seed))
     facts = facts_of(recipe)
-    if (folder / RESULT).exists():
-        if json.loads((folder / RESULT).read_text())["recipe"] != facts:
+    for path in (folder / BEGUN, folder / RESULT):
+        if path.exists() and json.loads(path.read_text())["recipe"] != facts:
             raise UsageError(f"{folder} was run with another recipe or other --steps; give "
                              "another folder for --runs, or take this one away")
+    if (folder / RESULT).exists():
         return
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(folder / BEGUN, json.dumps({"recipe": facts}, indent=1).encode())
     if name == PRETRAINED:
         first = pretrain.pretrain_recipe()
         first = replace(first, loop=replace(first.loop, steps=recipe.loop.steps))
         pretrain.run(data, runs / ENCODER, first, variant=VARIANT, options=options)
     reader.run(data, folder, recipe, variant=VARIANT, options=options)
     figures = load_weights(folder / LAST).notes["dev"]
-    (folder / RESULT).write_text(json.dumps({"recipe": facts, "figures": figures}, indent=1))
+    told = json.dumps({"recipe": facts, "figures": figures}, indent=1)
+    replace_file(folder / RESULT, told.encode())
 
 
 def facts_of(recipe: ReaderRecipe) -> dict[str, Any]:

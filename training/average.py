@@ -27,6 +27,7 @@ from training.networks import CHOOSE, build
 from training.reader.data import evaluation_plates
 from training.reader.model import Reader
 from training.reader.train import evaluator
+from training.selection import Selection
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,9 +83,12 @@ def average(
     else:  # by the same judge: the run's own may have had other lists
         replaced = figures[chosen][choose] > judge(build(best))[choose]
     if replaced:
+        judged_by = Selection(corrections=corrections, frame_texts=frame_texts).hashes()
+        others = {name: known for name, known in latest.notes.get("lists", {}).items()
+                  if name not in ("corrections", "frame_texts")}
         notes: dict[str, Any] = latest.notes | {
-            "dev": figures[chosen], "averaged": {"share": chosen, "of": latest.sha256,
-                                                 "with": began.sha256},
+            "dev": figures[chosen], "lists": others | judged_by,
+            "averaged": {"share": chosen, "of": latest.sha256, "with": began.sha256},
         }
         save_weights(
             run_dir / BEST, task=latest.task, config=network.config,

@@ -21,7 +21,9 @@ from alpr_edge.files import replace_file
 
 SCHEMA = "1"
 STATE, BEST, LAST = "state.pt", "best.safetensors", "last.safetensors"
-"""Names in a run's folder: the resumable state, the averaged weights best on dev, the latest."""
+BEFORE = "best-before.safetensors"
+"""Names in a run's folder: the resumable state, the averaged weights best on dev, the latest, and
+what was the best of other data."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

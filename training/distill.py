@@ -168,7 +168,9 @@ def lessons(
     Raises:
         DataError: the data cannot be read, or has no picture to learn from or to judge on.
     """
-    notes: dict[str, Any] = {"data_hash": data_hash(data), "limit": selection.limit}
+    notes: dict[str, Any] = {
+        "data_hash": data_hash(data), "limit": selection.limit, "lists": selection.hashes(),
+    }
     if task == "detector":
         config = DataConfig()
         frames = FrameDataset(

@@ -154,7 +154,6 @@ def finetune(
     origin = {"start": began.sha256, "data_hash": data_hash(data)}
     if options.resume:
         refuse_another(run_dir, origin)
-    (run_dir / TUNED).unlink(missing_ok=True)
     before = evaluator(dev)(model)["exact"]
     stream = PlateStream(items, RenderMaterial.load(data), recipe.data, seed)
     notes = {
@@ -174,6 +173,8 @@ def finetune(
     if after > before:
         save_weights(run_dir / TUNED, task="reader", config=network.config, state=best.state,
                      notes=best.notes | refitted(network, dev, began.notes))
+    else:
+        (run_dir / TUNED).unlink(missing_ok=True)
     result = Finetuned(
         learned=len(items), before=Rate(round(before * len(dev)), len(dev)),
         after=Rate(round(after * len(dev)), len(dev)),

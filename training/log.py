@@ -15,6 +15,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from alpr_edge.files import replace_file
 from training.plots import EVAL, LOG, write_curves
 
 CONFIG = "config.json"
@@ -33,7 +34,7 @@ class RunLog:
         self.run_dir, self.title = run_dir, str(facts["task"])
         for name in (LOG, EVAL):
             keep_rows(run_dir / name, last_step=step)
-        (run_dir / CONFIG).write_text(json.dumps(facts, indent=1, default=str))
+        replace_file(run_dir / CONFIG, json.dumps(facts, indent=1, default=str).encode())
         self.tensorboard = SummaryWriter(run_dir)
         self.wandb = begin_wandb(project, run_dir, facts, step) if project else None
         self.sums: dict[str, float] = defaultdict(float)
@@ -97,7 +98,9 @@ def keep_rows(path: Path, last_step: int) -> None:
         return
     header, *rows = path.read_text().splitlines(keepends=True) or [""]
     if header:
-        path.write_text(header + "".join(r for r in rows if int(r.split(",")[0]) <= last_step))
+        kept = [row for row in rows if int(row.split(",")[0]) <= last_step]
+        if kept != rows:
+            replace_file(path, (header + "".join(kept)).encode())
     else:  # what a full disk leaves
         path.unlink()
 

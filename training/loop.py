@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from alpr_edge.errors import AlprEdgeError, UsageError
 from training.checkpoint import (
+    BEFORE,
     BEST,
     LAST,
     STATE,
@@ -32,7 +33,7 @@ from training.checkpoint import (
     save_state,
     save_weights,
 )
-from training.log import CONFIG, RunLog
+from training.log import RunLog
 from training.options import DEFAULTS, RunOptions, has_bfloat16
 from training.plateau import Plateau, PlateauRate
 from training.plots import EVAL, LOG
@@ -40,6 +41,10 @@ from training.schedule import Schedule, rate_factor
 
 Batch = dict[str, Any]
 Evaluate = Callable[[nn.Module], dict[str, float]]
+
+
+class LoaderError(AlprEdgeError):
+    """A process that makes samples has ended."""
 
 
 class NonFiniteLossError(AlprEdgeError):
@@ -278,7 +283,7 @@ def train(
     run_dir.mkdir(parents=True, exist_ok=True)
     run = Run(model, config, torch.device(options.device))
     if not options.resume:
-        for name in (STATE, BEST, LAST, LOG, EVAL):
+        for name in (STATE, BEST, BEFORE, LAST, LOG, EVAL):
             (run_dir / name).unlink(missing_ok=True)
     elif (run_dir / STATE).exists():
         run.load(run_dir / STATE)
@@ -306,7 +311,7 @@ def train(
         bar = progress.add_task("", total=1.0, completed=run.done())
         checkpointed = evaluated = ticked = time.monotonic()
         while run.done() < 1.0:
-            log.add(run.update(next(batches)))
+            log.add(run.update(drawn(batches, run, run_dir / STATE)))
             now = time.monotonic()
             run.seconds += now - ticked
             ticked = now
@@ -328,6 +333,25 @@ def train(
     return figures or evaluate(run.average)
 
 
+def drawn(batches: Iterator[Batch], run: Run, path: Path) -> Batch:
+    """The next batch; how far the run is is saved first, should there be none.
+
+    Raises:
+        AlprEdgeError: what a loader's process could not read, or that the process was ended.
+    """
+    try:
+        return next(batches)
+    except (AlprEdgeError, OSError, RuntimeError) as error:
+        run.save(path)
+        if isinstance(error, AlprEdgeError):  # torch puts the whole traceback before it
+            raise type(error)(str(error).strip().splitlines()[-1].partition("Error: ")[2]
+                              or str(error)) from error
+        raise LoaderError(
+            f"the loader's process has ended ({error}); if memory was short, give fewer --workers, "
+            "then run the same command again to resume"
+        ) from error
+
+
 @contextlib.contextmanager
 def kept_when_interrupted(run: Run, path: Path) -> Iterator[None]:
     """Save how far a run is, should it be interrupted, with the loader's processes or without."""
@@ -346,14 +370,16 @@ JUDGED_BY = "data_hash", "lists"
 
 def best_before(run: Run, run_dir: Path, notes: dict[str, Any]) -> float:
     """The best figure that a run which goes on must beat: that of its best weights, which others
-    may have mixed since; none if it was of other plates than those of ``notes``."""
-    config, best = run_dir / CONFIG, run_dir / BEST
-    before = json.loads(config.read_text()) if config.exists() else {}
-    if any(before.get(name, notes.get(name)) != notes.get(name) for name in JUDGED_BY):
-        return -math.inf
+    may have mixed since; none if it was of other plates than those of ``notes``: these weights are
+    kept as :data:`~training.checkpoint.BEFORE` then."""
+    best = run_dir / BEST
     if not best.exists():
         return run.best
-    return float(load_weights(best).notes["dev"][run.config.choose])
+    before = load_weights(best).notes
+    if any(before.get(name, notes.get(name)) != notes.get(name) for name in JUDGED_BY):
+        best.replace(run_dir / BEFORE)
+        return -math.inf
+    return float(before["dev"][run.config.choose])
 
 
 def progress_bar(task: str) -> Progress:

@@ -70,7 +70,7 @@ def _lines(file: Path) -> Iterator[TextIO]:
 
 def _columns(file: Path) -> list[str]:
     with _lines(file) as lines:
-        return next(csv.reader(lines), [])
+        return [name.strip() for name in next(csv.reader(lines, skipinitialspace=True), [])]
 
 
 def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
@@ -81,8 +81,10 @@ def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
             f"between them. It begins: {','.join(_columns(file))[:100]!r}"
         )
     with _lines(file) as lines:
-        rows = csv.DictReader(lines)
-        return [(rows.line_num, {k: v or "" for k, v in row.items() if k}) for row in rows]
+        rows = csv.DictReader(lines, skipinitialspace=True)
+        return [
+            (rows.line_num, {k.strip(): v or "" for k, v in row.items() if k}) for row in rows
+        ]
 
 
 def _word(row: dict[str, str]) -> str:
@@ -100,7 +102,9 @@ def _split(file: Path, row: dict[str, str], present: set[str]) -> Split:
 
 
 def _sample(file: Path, row: dict[str, str], split: Split) -> Sample:
-    picture = file.parent / row["image_path"]
+    picture = file.parent / row["image_path"].strip()
+    if not picture.exists():  # written on Windows
+        picture = file.parent / row["image_path"].strip().replace("\\", "/")
     width, height = picture_size(picture)
     box = (0.0, 0.0, float(width), float(height))
     truth = PlateTruth(box=box, corners=box_quad(box), text=plate_text(row["plate_text"]))

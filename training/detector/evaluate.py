@@ -75,13 +75,13 @@ def frames_of(root: Path, split: Split) -> list[Sample]:
     """The frames of a split.
 
     Raises:
-        DataError: there is none, or none of which all plates are annotated: figures about false
-            detections are of those.
+        DataError: there is none, or none that has a plate and all its plates annotated: recall and
+            false detections are of those.
     """
     frames = [sample for sample in read(root) if sample.split is split and not sample.crop]
-    if not any(frame.complete for frame in frames):
-        raise DataError(f"{root}: no frame of split {split} has all its plates annotated, of "
-                        f"{len(frames)}; check --data")
+    if not any(frame.complete and frame.plates for frame in frames):
+        raise DataError(f"{root}: no frame of split {split} has a plate and all its plates "
+                        f"annotated, of {len(frames)}; check --data and its labels")
     return frames
 
 

@@ -33,11 +33,12 @@ _VIDEO = re.compile(rb"....ftyp(?!avi[fs]|heic|mif1)|\x1aE\xdf\xa3|RIFF....AVI "
 
 
 def load_image(path: str | os.PathLike[str]) -> Image:
-    """Read a picture file: (H, W, 3) uint8 BGR, upright by its EXIF orientation.
+    """Read a picture file: (H, W, 3) uint8 BGR, upright by its EXIF orientation (but AVIF's).
 
     Greyscale becomes three equal channels, 16 bits become 8, transparency is dropped, of an
     animation or a file of pages the first picture counts. A file that is cut short or shows damage
-    (:mod:`alpr_edge.damage`) is an error, never a half grey picture.
+    (:mod:`alpr_edge.damage`) is an error, never a half grey picture; of a TIFF only a missing end
+    shows.
 
     Raises:
         ImageError: the file is missing, empty, no picture, damaged or too large.
@@ -82,6 +83,8 @@ def decode_image(data: bytes, name: str) -> Image:
         raise ImageError(_refusal(name, str(error))) from error
     if image is None:
         raise ImageError(f"{name}: {_why_not(data)}")
+    if image.dtype != np.uint8:
+        raise ImageError(f"{name}: its pixels are {image.dtype}; save it with 8 bits a channel")
     return _check_side(np.asarray(image, np.uint8), f"{name}: ")
 
 

@@ -14,8 +14,8 @@ NOT_THERE = "no such file or folder"
 
 
 def find_pictures(paths: Sequence[str]) -> list[str]:
-    """Files as named, the pictures directly in folders, what patterns match (``**`` any depth);
-    ``-`` is the standard input.
+    """Files as named, the pictures directly in folders, what patterns match (``**`` any depth, but
+    not through links); ``-`` is the standard input.
 
     Each file once, in the order of the command line, within a folder or pattern by name; of a
     folder no hidden ones. What is missing, matches nothing or holds no picture stays in the list as
@@ -79,5 +79,22 @@ def _expand(path: str) -> list[str]:
             raise UsageError(f"folder {path} cannot be listed: {error.strerror}") from error
         return sorted(filter(os.path.isfile, files)) or [path]
     if not os.path.exists(path) and glob.has_magic(path):
-        return sorted(filter(os.path.isfile, glob.glob(path, recursive=True))) or [path]
+        return _matches(path) or [path]
     return [path]
+
+
+def _matches(pattern: str) -> list[str]:
+    """The files that a pattern means, no hidden ones unless it says so, by name. ``glob.glob``
+    follows links at any depth, without end where one leads back."""
+    parts = Path(pattern).parts
+    fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    root, rest = Path(*parts[:fixed]), parts[fixed:]
+    if not any(part.startswith(".") for part in rest):
+        found = [path for path in root.glob(os.path.join(*rest)) if not _is_hidden(path, root)]
+    else:
+        found = list(root.glob(os.path.join(*rest)))
+    return sorted(map(str, filter(os.path.isfile, found)))
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)

@@ -254,6 +254,19 @@ def test_paths_are_files_folders_and_patterns(photos, monkeypatch):
     assert find_pictures(["odd[1].png"]) == ["odd[1].png"]
 
 
+def test_a_pattern_goes_through_no_links_and_finds_no_hidden_files(photos, monkeypatch):
+    (photos / "deep" / "self").symlink_to(".")
+    (photos / "deep" / "up").symlink_to("..")
+    (photos / "deep" / ".b.png").write_bytes(b"hidden")
+    (photos / ".cache").mkdir()
+    (photos / ".cache" / "d.png").write_bytes(b"hidden")
+    monkeypatch.chdir(photos)
+    assert find_pictures(["**/*.png"]) == ["b.png", "deep/c.png"]
+    assert find_pictures([f"{photos}/**/c.*"]) == [f"{photos}/deep/c.png"]
+    assert find_pictures(["deep/../**/c.png"]) == ["deep/../deep/c.png"]
+    assert find_pictures([".cache/*.png", "deep/.*.png"]) == [".cache/d.png", "deep/.b.png"]
+
+
 def test_hidden_files_of_a_folder_are_no_pictures(photos, monkeypatch):
     monkeypatch.chdir(photos)
     (photos / "._a.jpg").write_bytes(b"what macOS leaves on memory cards")

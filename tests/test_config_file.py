@@ -130,6 +130,8 @@ def test_all_mistakes_are_told_at_once_in_order(told):
     ('[[plates.known]]\ntext = "A 1"\n[[plates.known]]\ntext = "a-1"', "known[1].text: 'a-1' is"),
     ('[[plates.known]]\ntext = "Ж1"', "site.toml:2: plates.known[0].text: got 'Ж1'; allowed: "),
     ('[plates]\nfuzzy = 1', "plates.fuzzy: got 1; allowed: true or false"),
+    ("[serve]\ntimeout = 1e10",
+     "site.toml:2: serve.timeout: got 10000000000.0; allowed: more than 0, at most 3600"),
     ('[privacy]\nhash_key_file = ""\nredact = ""', "site.toml:3: privacy.redact: got ''; allowed"),
 ])
 def test_what_is_wrong(told, text, message):
@@ -149,6 +151,7 @@ def test_loopback_needs_no_token(told, host):
 @pytest.mark.parametrize(("text", "message"), [
     ("[store]\nkeep_events_days = 3", "warning: store.keep_pictures_days: got 30"),
     ('[privacy]\nhash_key_file = "key"', "warning: privacy.hash_key_file: texts are hashed, but"),
+    ("[privacy]\nredact = true", "warning: privacy.redact: scenes and videos are blurred, but"),
     (STORE + '[[webhooks]]\nname = "w"\nurl = "https://h/"\ntoken_file = "short"',
      "warning: webhooks[0].token_file: short has 5 characters; at least 16"),
     ("[model]\nworkers = 128\nthreads = 2", "warning: model.workers: 128 of 2 threads are 256, "),

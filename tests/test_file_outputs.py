@@ -156,11 +156,11 @@ def test_a_torn_line_is_completed_when_there_is_room_again(tmp_path, monkeypatch
 
 
 def test_only_what_is_named_is_written(tmp_path):
-    assert list(file_outputs(FilesConfig(), redacted=False)) == []
+    assert list(file_outputs(FilesConfig())) == []
     config = FilesConfig(
         jsonl=tmp_path / "a", csv=tmp_path / "b", video=tmp_path / "c", pictures=tmp_path / "d"
     )
-    kinds = [type(output) for output in file_outputs(config, redacted=True)]
+    kinds = [type(output) for output in file_outputs(config)]
     assert kinds == [EventLines, EventTable, AnnotatedVideos, EventPictures]
 
 
@@ -181,9 +181,9 @@ def test_a_video_has_each_frame_at_its_time(tmp_path):
         assert (abs(images[0].astype(int) - 40) > 60).sum() > 300  # the plate is drawn
 
 
-def test_a_plain_video_has_nothing_drawn_on_it(tmp_path):
-    videos = AnnotatedVideos(tmp_path, plain=True)
-    videos.view(view())
+def test_a_redacted_view_has_nothing_drawn_on_it(tmp_path):
+    videos = AnnotatedVideos(tmp_path)
+    videos.view(dataclasses.replace(view(), redacted=True))
     videos.close()
     [(_, image)] = frames(next(tmp_path.iterdir()))
     assert abs(image.astype(int) - 40).max() <= 6
@@ -317,9 +317,8 @@ def test_a_picture_an_event(tmp_path):
     pictures.event(EVENT, media)
     assert decoded(path.read_bytes()).shape == scene.shape
     assert path.read_bytes() != media.scene  # the plate is drawn
-    plain = EventPictures(tmp_path, plain=True)
-    plain.event(EVENT, media)
-    plain.event(ended(EVENT), Media(crop=media.crop, scene=None))
+    pictures.event(EVENT, dataclasses.replace(media, redacted=True))
+    pictures.event(ended(EVENT), Media(crop=media.crop, scene=None, redacted=True))
     assert path.read_bytes() == media.scene  # a crop would show the plate
 
 
@@ -340,7 +339,7 @@ def test_a_full_disk_leaves_the_picture_before(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2)])
 def test_a_video_of_the_smallest_pictures(tmp_path, size):
-    videos = AnnotatedVideos(tmp_path, plain=True)
+    videos = AnnotatedVideos(tmp_path)
     videos.view(view(size=size))
     videos.close()
     [(_, image)] = frames(next(tmp_path.iterdir()))
@@ -349,7 +348,7 @@ def test_a_video_of_the_smallest_pictures(tmp_path, size):
 
 def test_a_picture_that_no_encoder_takes_is_an_error_of_the_output(tmp_path, monkeypatch):
     monkeypatch.setattr(annotated_video, "RETRY_SECONDS", 0.0)
-    videos = AnnotatedVideos(tmp_path, plain=True)
+    videos = AnnotatedVideos(tmp_path)
     with pytest.raises(OutputError, match="video of camera gate"):
         videos.view(view(size=(20000, 100)))
     videos.view(view())

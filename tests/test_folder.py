@@ -183,6 +183,13 @@ def test_a_picture_that_is_removed_while_it_is_listed_is_left_out(tmp_path, monk
     assert films.number_of(next(opened(tmp_path).frames()).image) == 1
 
 
+def test_a_link_that_leads_nowhere_hides_no_other_picture(tmp_path):
+    put(tmp_path / "a.jpg", 1, age=100)
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "lost.jpg").symlink_to("none.jpg")
+    assert films.number_of(next(opened(tmp_path).frames()).image) == 1
+
+
 def test_a_drive_that_comes_back_is_not_taken_again(folder, monkeypatch):
     monkeypatch.setattr("alpr_edge.watch.folder.SCAN_SECONDS", 0.05)
     (folder.path / "drive").mkdir()

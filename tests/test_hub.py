@@ -382,6 +382,13 @@ def test_what_is_not_stored_is_bounded(delivered, monkeypatch, caplog):
     assert ids(one for one, _ in delivered.store.events) == [2, 3]
 
 
+def test_what_the_store_never_took_is_named_at_the_end(delivered, caplog):
+    delivered.store.full = True
+    delivered.tell(1)
+    assert delivered.delivery.close(5)
+    assert f"event {event(1).id} is lost: the store takes nothing" in caplog.text
+
+
 def test_a_bug_in_an_output_ends_everything_with_its_error(delivered):
     delivered.first.event = lambda event, media: 1 / 0
     delivered.tell(1)

@@ -19,7 +19,7 @@ from broker import Broker, Listener
 from events import EVENT, MEDIA, ended, until
 from receiver import Receiver
 
-from alpr_edge.errors import UsageError
+from alpr_edge.errors import OutputError, UsageError
 from alpr_edge.watch.config import Config, MqttConfig, StoreConfig, WebhookConfig
 from alpr_edge.watch.receivers import Receivers
 
@@ -72,6 +72,23 @@ def test_receivers_that_cannot_be_made_leave_the_store_free(tmp_path):
         Receivers(dataclasses.replace(config, mqtt=missing))
     receivers = Receivers(config)
     receivers.stop()
+    receivers.close()
+
+
+def test_they_are_closed_though_the_store_cannot_be_read(tmp_path, monkeypatch, caplog):
+    receivers = Receivers(Config(
+        store=StoreConfig(path=tmp_path / "events.db"),
+        webhooks=(WebhookConfig(name="a", url="http://127.0.0.1:1/"),),
+    ))
+    receivers.start()
+
+    def unreadable():
+        raise OutputError("events.db: disk I/O error")
+
+    monkeypatch.setattr(receivers.store.outbox, "backlogs", unreadable)
+    receivers.stop(5.0)
+    assert "disk I/O error" in caplog.text
+    assert not any(courier._thread.is_alive() for courier in receivers.couriers)
     receivers.close()
 
 

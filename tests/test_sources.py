@@ -70,6 +70,29 @@ def test_times_of_a_file_end_when_it_was_written(clip):
     assert times == pytest.approx([1_000_000 - 2 + n / 10 for n in range(20)])
 
 
+@pytest.mark.parametrize(("name", "begin"), [
+    ("sound.mkv", 1_000_000 - 2), ("sound.flv", 1_000_000 - 2), ("bare.h264", 1_000_000),
+])
+def test_times_of_a_file_whose_picture_has_no_length_of_its_own(clip, tmp_path, name, begin):
+    file = tmp_path / name
+    with av.open(str(clip)) as source, av.open(str(file), "w") as made:
+        pictures = made.add_stream_from_template(source.streams.video[0])
+        if name.startswith("sound"):
+            sound = made.add_stream("aac", rate=44100)
+            sound.layout = "mono"
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 88200), np.float32), "fltp", "mono")
+            silence.sample_rate = 44100
+            made.mux(sound.encode(silence))
+            made.mux(sound.encode())
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = pictures
+                made.mux(packet)
+    os.utime(file, (1_000_000, 1_000_000))
+    times = [frame.time for frame in opened(file).frames()]
+    assert len(times) == 20 and times[0] == pytest.approx(begin, abs=0.15)
+
+
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "ts"])
 @pytest.mark.parametrize("later", [0, 5])
 def test_a_recording_that_begins_late_or_between_key_frames(tmp_path, ending, later):

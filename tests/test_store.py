@@ -191,6 +191,24 @@ def test_the_oldest_pictures_go_where_there_are_too_many(opened, clocks):
     assert len(texts(store)) == 4
 
 
+def test_a_picture_that_cannot_be_removed_keeps_nothing_else(opened, clocks, config, caplog):
+    store = opened()
+    for number in (1, 2):
+        store.add(event(number), MEDIA)
+    stuck = next(pictures_folder(config.path).glob(f"*/{event(1).id}-crop.jpg"))
+    stuck.unlink()
+    stuck.mkdir()
+    clocks.sleep(400 * DAY)
+    store.prune()
+    assert f"{stuck}: cannot be removed" in caplog.text
+    assert list(pictures_folder(config.path).glob("*/*")) == [stuck]
+    assert store.event(event(1).id) is None and store.event(event(2).id) is None
+    stuck.rmdir()
+    stuck.write_bytes(b"left")
+    opened().prune()  # the next start
+    assert not stuck.exists()
+
+
 @pytest.mark.parametrize("jump", [40 * 365 * DAY, -40 * 365 * DAY])
 def test_a_jump_of_the_clock_removes_and_doubles_nothing(opened, clocks, jump):
     store = opened()

@@ -306,6 +306,17 @@ def test_a_clock_that_jumps_closes_tracks_but_doubles_nothing(jump):
         itertools.product(("AB123CD", "XY987Z"), (False, True)))
 
 
+def test_a_camera_that_was_away_is_no_clock_that_jumped(caplog):
+    tracker, away = new_tracker(), 3600.0
+    run(tracker, driving("AB123CD", 5, across))
+    told = []
+    for n in range(5):
+        frame = dataclasses.replace(frame_at(n, away + n / 10), arrived=away + n / 10)
+        told += tracker.update(frame, driving("AB123CD", 5, across)[n])
+    assert sorted(sighting.event.final for sighting in told) == [False, True]  # gone, and back
+    assert "jumped" not in caplog.text
+
+
 def test_a_clock_that_was_put_back_does_not_mute_a_plate_for_hours():
     tracker = new_tracker(repeat_after=10.0)
     run(tracker, driving("AB123CD", 5, across) + [[]] * 50)

@@ -425,6 +425,28 @@ def test_redacted_views_and_hashed_texts(config, tmp_path):
     assert scene[y1:y2, x1:x2].std() < 20
 
 
+def test_a_reload_that_redacts_lets_no_text_be_shown_any_more(config, tmp_path):
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    picture = list(drive_by("eu.jpg", frames=3))[1]
+    config = dataclasses.replace(config, cameras=(CameraConfig(name="a", source=str(folder)),))
+    told = Collector()
+
+    def drop(name):
+        cv2.imwrite(str(tmp_path / name), picture)
+        (tmp_path / name).rename(folder / name)
+
+    with Watch(config, [told]) as watch:
+        drop("1.png")
+        until(lambda: told.views and told.events)
+        watch.reload(dataclasses.replace(config, privacy=PrivacyConfig(redact=True)))
+        before = len(told.events)
+        drop("2.png")
+        until(lambda: len(told.views) == 2 and len(told.events) > before)
+    assert [view.redacted for view in told.views] == [False, True]
+    assert [told.events[0][1].redacted, told.events[-1][1].redacted] == [False, True]
+
+
 def test_a_source_names_its_camera():
     assert [name_of(one) for one in (
         "clips/gate 1.mp4", "0", "rtsp://user@10.0.0.7:554/stream?x=1", "http://cam.local/a", "/",

@@ -22,6 +22,7 @@ _POLL = 0.25
 def serve(options: argparse.Namespace) -> ExitCode:
     """Watch the configured cameras, if there are any, and serve until a signal comes."""
     import logging
+    import signal
 
     from alpr_edge.watch.extras import require
 
@@ -48,7 +49,7 @@ def serve(options: argparse.Namespace) -> ExitCode:
             systemd.notify(systemd.READY)
             _follow(watch, server, asked, options)
             systemd.notify(systemd.STOPPING)
-    return ExitCode.OK
+    return ExitCode.INTERRUPTED if asked.stop is signal.SIGHUP else ExitCode.OK
 
 
 def config_of(options: argparse.Namespace) -> Config:

@@ -41,16 +41,15 @@ class AnnotatedVideos:
     """One video a camera, in a folder: each processed frame, its plates and texts drawn on it.
 
     A frame of another size begins a new file; so does each start, and each hour of writing.
-    ``plain`` draws nothing: a text beside a blurred plate would tell it.
+    Where redaction is on nothing is drawn: a text beside a blurred plate would tell it.
 
     Raises:
         OutputError: the folder cannot be made.
         LibraryError: PyAV is missing.
     """
 
-    def __init__(self, folder: Path, *, plain: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = output_folder(folder)
-        self._plain = plain
         self._av = require("av", "watch")
         self._videos: dict[str, _Video] = {}
         self._failed: dict[str, tuple[float, str]] = {}
@@ -72,7 +71,7 @@ class AnnotatedVideos:
         failed, problem = self._failed.get(camera, (float("-inf"), ""))
         if time.monotonic() - failed < RETRY_SECONDS:
             raise OutputError(problem)
-        image = _even(view.frame.image if self._plain else annotated(view))
+        image = _even(view.frame.image if view.redacted else annotated(view))
         video, begun = self._videos.get(camera), None
         try:
             if video is None or video.size != image.shape[1::-1] or video.is_long:

@@ -155,7 +155,10 @@ class Camera:
             if hidden:
                 blurred = Picture.later(functools.partial(_redacted, frame.picture, hidden), None)
                 frame = dataclasses.replace(frame, picture=blurred)
-        self.view = View(frame=frame, plates=plates, texts=texts, read=read, ms=ms)
+        self.view = View(
+            frame=frame, plates=plates, texts=texts, read=read, ms=ms,
+            redacted=self._covered is not None,
+        )
         self._delivery.view(self.view, wait=not self.feed.live)
 
     def _tell(self, sightings: Sequence[Sighting]) -> None:

@@ -35,7 +35,8 @@ class Range:
 
     def __str__(self) -> str:
         if self.above:
-            return f"more than {self.least:g}"
+            most = "" if self.most == math.inf else f", at most {self.most:g}"
+            return f"more than {self.least:g}{most}"
         if self.most == math.inf:
             return f"{self.least:g} or more"
         return f"{self.least:g}..{self.most:g}"
@@ -46,6 +47,7 @@ _COUNT = Range(1)
 _NONE_OR_MORE = Range(0)
 _POSITIVE = Range(0, above=True)
 _AT_ONCE = Range(1, MOST_THREADS)
+_SECONDS = Range(0, 3600, above=True)
 RANGES: dict[type, dict[str, Range]] = {
     CameraConfig: {
         "every": _COUNT, "max_fps": _POSITIVE, "min_plate_width": _NONE_OR_MORE,
@@ -60,10 +62,10 @@ RANGES: dict[type, dict[str, Range]] = {
         "max_pictures_mb": _POSITIVE,
     },
     MqttConfig: {"port": Range(1, 65535)},
-    WebhookConfig: {"timeout": _POSITIVE},
+    WebhookConfig: {"timeout": _SECONDS},
     ServeConfig: {
         "port": Range(0, 65535), "max_body_mb": _POSITIVE, "max_megapixels": _POSITIVE,
-        "concurrency": _COUNT, "timeout": _POSITIVE,
+        "concurrency": _COUNT, "timeout": _SECONDS,
     },
     ModelConfig: {"threads": _AT_ONCE, "workers": _AT_ONCE, "min_detection": SHARE},
 }

@@ -244,6 +244,10 @@ def _privacy(config: Config) -> Iterator[Mistake]:
             "texts are hashed, but pictures show the plates; set crops = false, and scenes = false "
             "or redact = true"
         ))
+    elif privacy.redact and privacy.crops:
+        yield Mistake(key=("privacy", "redact"), warning=True, message=(
+            "scenes and videos are blurred, but crops show the plates; set crops = false"
+        ))
     if store.keep_pictures_days > store.keep_events_days:
         yield Mistake(key=("store", "keep_pictures_days"), warning=True, message=(
             f"got {store.keep_pictures_days:g}, but pictures go with their events, which are kept "

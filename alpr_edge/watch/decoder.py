@@ -118,9 +118,16 @@ class Decoder:
         """Of the whole video; None where the container does not say."""
         if self._stream.duration is not None:
             return float(self._stream.duration * self._stream.time_base)
-        if len(self._container.streams) > 1 or self._container.duration is None:
+        if len(self._container.streams) > 1:
             return None  # the container's length may be another stream's
+        return self.longest
+
+    @property
+    def longest(self) -> float | None:
+        """Seconds of the container's longest stream; None where it does not say."""
         length = self._container.duration
+        if length is None:
+            return None
         if "matroska" in self._container.format.name:  # it has the time of the end
             length -= self._container.start_time or 0
         return float(length / self._av.time_base)

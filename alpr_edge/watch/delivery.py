@@ -165,6 +165,8 @@ class Delivery:
                     last = time.monotonic()
                     self._look_after()
             self._save()
+            for event, _ in self._unsaved:
+                _log.error("event %s is lost: the store takes nothing", event.id)
             self._each("close", lambda output: output.close())
         except Exception as error:  # told by whoever waits for the watch, which ends with it
             self.failure = error

@@ -18,16 +18,15 @@ from alpr_edge.watch.types import CameraStatus, Event, Media, View
 class EventPictures:
     """Writes ``CAMERA-ID.jpg``: the scene with the plate drawn, or the crop where no scene is kept.
 
-    The second announcement of a vehicle replaces the picture of the first. ``plain`` draws nothing
-    and writes no crop: either would tell the text of a blurred plate.
+    The second announcement of a vehicle replaces the picture of the first. Where redaction is on
+    nothing is drawn and no crop is written: either would tell the text of a blurred plate.
 
     Raises:
         OutputError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, *, plain: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = output_folder(folder)
-        self._plain = plain
 
     def event(self, event: Event, media: Media) -> None:
         """Write the picture, if there is one.
@@ -35,7 +34,7 @@ class EventPictures:
         Raises:
             OutputError: it cannot be written.
         """
-        if self._plain:
+        if media.redacted:
             picture = media.scene
         else:
             picture = _with_plate(media.scene, event) if media.scene else media.crop

@@ -11,9 +11,8 @@ from alpr_edge.watch.lines import EventLines, EventTable
 from alpr_edge.watch.types import Output
 
 
-def file_outputs(config: FilesConfig, *, redacted: bool) -> Iterator[Output]:
-    """One for each that is named, opened as it is asked for; with ``redacted`` pictures have no
-    texts drawn on them.
+def file_outputs(config: FilesConfig) -> Iterator[Output]:
+    """One for each that is named, opened as it is asked for.
 
     Raises:
         OutputError: a file or folder cannot be made.
@@ -24,6 +23,6 @@ def file_outputs(config: FilesConfig, *, redacted: bool) -> Iterator[Output]:
     if config.csv is not None:
         yield EventTable(config.csv)
     if config.video is not None:
-        yield AnnotatedVideos(config.video, plain=redacted)
+        yield AnnotatedVideos(config.video)
     if config.pictures is not None:
-        yield EventPictures(config.pictures, plain=redacted)
+        yield EventPictures(config.pictures)

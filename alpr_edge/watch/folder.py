@@ -142,7 +142,7 @@ class Folder:
         files = {}
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+                with contextlib.suppress(OSError):  # gone since it was listed, or leads nowhere
                     if is_picture_name(entry.path) and entry.is_file():
                         files[str(self._folder / entry.name)] = _signature(entry.stat())
         return files

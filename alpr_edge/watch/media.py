@@ -32,7 +32,7 @@ def media_of(
     scene = None
     if privacy.scenes and not (privacy.redact and hidden is None):
         scene = jpeg(shrunk(redact(image, hidden or ())))
-    return Media(crop=crop, scene=scene)
+    return Media(crop=crop, scene=scene, redacted=privacy.redact)
 
 
 def cut_out(image: Image, quad: Quad) -> Image:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from alpr_edge.errors import UsageError
+from alpr_edge.errors import DataError, OutputError, UsageError
 from alpr_edge.watch.config import Config
 from alpr_edge.watch.mqtt import Mqtt
 from alpr_edge.watch.outbox import Courier
@@ -14,6 +15,7 @@ from alpr_edge.watch.store import Store
 from alpr_edge.watch.types import Output
 from alpr_edge.watch.webhook import Webhook
 
+_log = logging.getLogger(__name__)
 PRUNE_SECONDS = 60.0
 _POLL = 0.02
 
@@ -95,7 +97,11 @@ class Receivers:
     def _has_more_to_deliver(self) -> bool:
         if self.store is None:
             return False
-        backlogs = self.store.outbox.backlogs()
+        try:
+            backlogs = self.store.outbox.backlogs()
+        except (OutputError, DataError) as error:
+            _log.error("%s", error)
+            return False
         return any(
             courier.problem is None and courier.target in backlogs
             and backlogs[courier.target].waiting > 0 for courier in self.couriers

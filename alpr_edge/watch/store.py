@@ -252,7 +252,7 @@ class Store:
     def _remove_pictures(self, pictures: list[tuple[str, Kind]]) -> None:
         """Files first: on a full disk that makes the room that the database needs."""
         for event, kind in pictures:
-            self._pictures.remove(event, kind)
+            self._remove_file(event, kind)
         with self._database.transaction("remove old pictures") as sql:
             sql.executemany("DELETE FROM pictures WHERE event = ? AND kind = ?", pictures)
         _log.info("%d old pictures removed", len(pictures))
@@ -265,7 +265,16 @@ class Store:
         for event, kind in set(self._pictures.all()) - known:
             with self._database.transaction("remove pictures without an event"):
                 if self.picture(event, kind) is None:  # by now no thread is just adding it
-                    self._pictures.remove(event, kind)
+                    self._remove_file(event, kind)
+
+    def _remove_file(self, event: str, kind: Kind) -> None:
+        """A picture's file; one that cannot be removed keeps nothing else from being: the next
+        start tries it again."""
+        try:
+            self._pictures.remove(event, kind)
+        except OSError as error:
+            _log.error("%s: cannot be removed, though its time is over: %s", error.filename,
+                       error.strerror)
 
     def close(self) -> None:
         """The end; later calls raise OutputError."""

@@ -119,14 +119,17 @@ class Tracker:
         return [sighting for track in tracks for sighting in self._close(track)]
 
     def _advance(self, frame: Frame) -> list[Sighting]:
-        """Follow the frame's clock."""
+        """Follow the frame's clock. Where it went on by as much as time passed, the camera was
+        away."""
+        away = max(0.0, frame.arrived - self._arrived)
         last, self._now, self._arrived = self._now, frame.time, frame.arrived
         if last == -math.inf or last - BACK <= frame.time <= last + FORWARD:
             self._now = max(last, frame.time)
             return []
-        _log.warning("%s: the clock jumped by %.1f s", self._camera, frame.time - last)
         told = self.flush()
-        self._sightings.clock_jumped(last - self._tracking.max_gap, last, frame.time)
+        if not last <= frame.time <= last + away + FORWARD:
+            _log.warning("%s: the clock jumped by %.1f s", self._camera, frame.time - last)
+            self._sightings.clock_jumped(last - self._tracking.max_gap, last, frame.time)
         return told
 
     def _votes(self, plate: Plate) -> bool:

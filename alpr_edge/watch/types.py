@@ -136,6 +136,8 @@ class Media:
     """The plate, rectified, with a little around it."""
     scene: bytes | None
     """The frame, scaled to at most 1280 pixels width, plates blurred where redaction is on."""
+    redacted: bool = False
+    """Redaction is on: neither the text nor the crop may be shown with the scene."""
 
 
 class State(enum.StrEnum):
@@ -176,7 +178,8 @@ class View:
 
     ``plates``, those of vehicles that are tracked, are drawn where they are, ``texts`` what their
     tracks say by now, one a plate. ``ms`` is the time of each stage, of reading for all ``read``
-    plates together; it is empty for a frame in which nothing moved: nothing was detected.
+    plates together; it is empty for a frame in which nothing moved: nothing was detected. Where it
+    is ``redacted`` no text may be shown with the frame, in which plates are blurred.
     """
 
     frame: Frame
@@ -184,6 +187,7 @@ class View:
     texts: tuple[str, ...]
     read: int
     ms: dict[Stage, float]
+    redacted: bool = False
 
 
 class Output(Protocol):

@@ -94,8 +94,8 @@ class VideoFile:
 
     def frames(self) -> Iterator[Frame]:
         """The frames; those around damaged packets are missing."""
-        stamp = self._path.stat().st_mtime
-        begin = stamp - self._decoder.seconds if self._decoder.seconds else 0.0
+        length = self._decoder.seconds or self._decoder.longest or 0.0
+        begin = self._path.stat().st_mtime - length
         number, end = -1, 0.0
         for number, picture in enumerate(self._pictures()):
             seconds, end = self._decoder.span_of(picture, number)

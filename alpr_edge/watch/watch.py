@@ -117,7 +117,7 @@ class Watch:
         self._min_confidence = self._desks[0].min_confidence
         files: list[Output] = []
         with contextlib.ExitStack() as opened:
-            for output in file_outputs(self.config.files, redacted=self.config.privacy.redact):
+            for output in file_outputs(self.config.files):
                 opened.callback(output.close)
                 files.append(output)
             self._receivers = Receivers(self.config)

@@ -62,7 +62,7 @@ def _exit_code(running: Watch, asked: Asked) -> ExitCode:
 
     if running.metrics.failures:
         return ExitCode.OUTPUT
-    if asked.stop is signal.SIGINT:
+    if asked.stop in (signal.SIGINT, signal.SIGHUP):
         return ExitCode.INTERRUPTED
     return ExitCode.FAILED if running.failed_cameras else ExitCode.OK
 

@@ -255,6 +255,16 @@ def test_an_interrupted_run_is_kept_though_its_loader_ends_with_it(tmp_path) -> 
     assert torch.load(tmp_path / STATE, weights_only=True)["step"] == 1
 
 
+def test_two_runs_in_one_folder_are_refused(tmp_path) -> None:
+    def meanwhile():
+        with pytest.raises(UsageError, match="another process trains in it; end that first"):
+            train(Line(), ones(), CONFIG, tmp_path, slope, task="line")
+        yield from ones()
+
+    train(Line(), meanwhile(), dataclasses.replace(CONFIG, steps=2), tmp_path, slope, task="line")
+    train(Line(), ones(), dataclasses.replace(CONFIG, steps=3), tmp_path, slope, task="line")
+
+
 def test_a_fresh_run_takes_nothing_of_the_one_before(tmp_path) -> None:
     train(Line(), ones(), CONFIG, tmp_path, slope, task="line")
 

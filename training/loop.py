@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import fcntl
 import json
 import math
+import os
 import random
 import signal
 import time
@@ -279,15 +281,24 @@ def train(
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
+        UsageError: another process trains in ``run_dir``.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
+    with held(run_dir):
+        return _train(model, batches, config, run_dir, evaluate, task, options, notes or {})
+
+
+def _train(
+    model: nn.Module, batches: Iterator[Batch], config: LoopConfig, run_dir: Path,
+    evaluate: Evaluate, task: str, options: RunOptions, notes: dict[str, Any],
+) -> dict[str, float]:
     run = Run(model, config, torch.device(options.device))
     if not options.resume:
         for name in (STATE, BEST, BEFORE, LAST, LOG, EVAL):
             (run_dir / name).unlink(missing_ok=True)
     elif (run_dir / STATE).exists():
         run.load(run_dir / STATE)
-    notes = {"commit": commit(), **(notes or {})}
+    notes = {"commit": commit(), **notes}
     if run.step:
         run.best = best_before(run, run_dir, notes)
     facts = {
@@ -331,6 +342,25 @@ def train(
             figures = judge()
             run.save(run_dir / STATE)
     return figures or evaluate(run.average)
+
+
+@contextlib.contextmanager
+def held(run_dir: Path) -> Iterator[None]:
+    """``run_dir`` for this process alone: two runs in it would write each other's files.
+
+    Raises:
+        UsageError: another process has it.
+    """
+    descriptor = os.open(run_dir, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"{run_dir}: another process trains in it; end that first, or name "
+                             "another folder for --run") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def drawn(batches: Iterator[Batch], run: Run, path: Path) -> Batch:

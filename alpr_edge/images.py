@@ -44,6 +44,9 @@ def load_image(path: str | os.PathLike[str]) -> Image:
         ImageError: the file is missing, empty, no picture, damaged or too large.
     """
     file = Path(path)
+    if "://" in os.fspath(path):
+        raise ImageError(f"{os.fspath(path)}: of cameras and videos in the network, alpr-edge "
+                         "watch reads")
     try:
         data = _bytes_of(file)
     except FileNotFoundError:
@@ -75,6 +78,9 @@ def decode_image(data: bytes, name: str) -> Image:
     """
     if not data:
         raise ImageError(f"{name}: the file is empty (0 bytes)")
+    if data[:2] in (b"PF", b"Pf"):  # OpenCV cuts 0..1 to 0 and 1
+        raise ImageError(f"{name}: its pixels are floating-point (PFM); save it with 8 bits a "
+                         "channel")
     if problem := what_is_wrong(data):
         raise ImageError(f"{name}: the file is {problem}")
     try:
@@ -83,8 +89,6 @@ def decode_image(data: bytes, name: str) -> Image:
         raise ImageError(_refusal(name, str(error))) from error
     if image is None:
         raise ImageError(f"{name}: {_why_not(data)}")
-    if image.dtype != np.uint8:
-        raise ImageError(f"{name}: its pixels are {image.dtype}; save it with 8 bits a channel")
     return _check_side(np.asarray(image, np.uint8), f"{name}: ")
 
 

@@ -80,6 +80,13 @@ def test_exif_turns_the_picture_upright(tmp_path, picture):
     np.testing.assert_allclose(load_image(path), np.rot90(picture, -1), atol=12)
 
 
+def test_pixels_of_another_kind_are_an_error_and_never_black(tmp_path, picture):
+    file = tmp_path / "a.pfm"
+    cv2.imwrite(str(file), picture.astype(np.float32) / 255)
+    with pytest.raises(ImageError, match="its pixels are floating-point .*; save it with 8 bits a channel"):
+        load_image(file)
+
+
 def test_one_pixel(tmp_path):
     image = np.full((1, 1, 3), 7, np.uint8)
     np.testing.assert_array_equal(load_image(save(tmp_path / "a.png", image)), image)
@@ -211,6 +218,8 @@ def test_an_even_picture_is_no_damaged_one(suffix, grey):
 
 
 def test_missing_and_folder(tmp_path):
+    with pytest.raises(ImageError, match="^rtsp://cam/1: of cameras .*, alpr-edge watch reads$"):
+        load_image("rtsp://cam/1")
     with pytest.raises(ImageError, match="no such file"):
         load_image(tmp_path / "a.jpg")
     with pytest.raises(ImageError, match="is a folder"):

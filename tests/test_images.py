@@ -83,7 +83,7 @@ def test_exif_turns_the_picture_upright(tmp_path, picture):
 def test_pixels_of_another_kind_are_an_error_and_never_black(tmp_path, picture):
     file = tmp_path / "a.pfm"
     cv2.imwrite(str(file), picture.astype(np.float32) / 255)
-    with pytest.raises(ImageError, match="its pixels are floating-point .*; save it with 8 bits a channel"):
+    with pytest.raises(ImageError, match="its pixels are floating-point .*; save it with 8 bits"):
         load_image(file)
 
 

@@ -79,22 +79,22 @@ def _expand(path: str) -> list[str]:
             raise UsageError(f"folder {path} cannot be listed: {error.strerror}") from error
         return sorted(filter(os.path.isfile, files)) or [path]
     if not os.path.exists(path) and glob.has_magic(path):
-        return _matches(path) or [path]
+        return sorted(filter(os.path.isfile, _matches(path))) or [path]
     return [path]
 
 
-def _matches(pattern: str) -> list[str]:
-    """The files that a pattern means, no hidden ones unless it says so, by name. ``glob.glob``
-    follows links at any depth, without end where one leads back."""
-    parts = Path(pattern).parts
-    fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    root, rest = Path(*parts[:fixed]), parts[fixed:]
-    if not any(part.startswith(".") for part in rest):
-        found = [path for path in root.glob(os.path.join(*rest)) if not _is_hidden(path, root)]
-    else:
-        found = list(root.glob(os.path.join(*rest)))
-    return sorted(map(str, filter(os.path.isfile, found)))
-
-
-def _is_hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
+def _matches(pattern: str) -> set[str]:
+    """What ``glob.glob`` finds, but ``**`` goes through no links: it would without end where one
+    leads back."""
+    parts = pattern.split(os.sep)
+    if "**" not in parts:
+        return set(glob.glob(pattern))
+    at = parts.index("**")
+    rest = parts[at + 1 :] or ["*"]
+    found: set[str] = set()
+    for root in glob.glob(os.sep.join(parts[:at]) + os.sep) if at else [""]:
+        for folder, inside, _ in os.walk(root or os.curdir):
+            inside[:] = [name for name in inside if not name.startswith(".")]
+            below = folder if root else os.path.relpath(folder)
+            found |= _matches(os.path.join("" if below == os.curdir else glob.escape(below), *rest))
+    return found

@@ -65,9 +65,9 @@ class ALPR:
         min_detection: detections less certain are left out; None takes the model's own threshold.
         cut_outs: the pictures are plate cut-outs, of one plate each. It is read in the whole
             picture and wherever the detector finds it; the most certain reading is the answer.
-        reread: plates whose text is uncertain are read again, with other outlines and sharper.
-            Without it only plates of two rows are, each row alone (:mod:`alpr_edge.rereading`).
-            Neither by a reader of your own.
+        reread: plates whose text is uncertain are read again, with other outlines, sharper and each
+            row alone. Without it only plates of two rows are, row by row
+            (:mod:`alpr_edge.rereading`). Neither by a reader of your own.
         turned: a picture without a sure detection is looked at twice more, turned to the left and
             to the right, and a plate that is hardly read is read upside down too, as photos lie
             that have lost the note how they were taken. Frames of a camera, most of which may show

@@ -19,8 +19,8 @@ from alpr_edge.types import Image, Quad, Reading
 HOPELESS, UNCERTAIN = 0.005, 0.75
 """Plates read with a confidence between these are read again: below, hardly any has a text."""
 ALONE = 0.9
-"""Of plates read with less confidence each row is read alone; with less than :data:`UNCERTAIN` also
-sharper, and one of two also as the smaller outline shows it."""
+"""Of plates read with less confidence (of one row down to :data:`HOPELESS`) each row is read alone;
+with less than :data:`UNCERTAIN` also sharper, and rows of two as the smaller outline shows them."""
 UPRIGHT, FAR_SURER = 0.8, 1.3
 """A plate read with less confidence may stand on its head: it does if that reads with at least as
 much, and so many times as surely."""
@@ -63,9 +63,11 @@ def views(
     if uncertain and not hopeless:
         looks = [*(rectify(image, one) for one in outlines(corners)), sharper(plate)]
     if reading.confidence < ALONE and (two or (whole and not hopeless)):
-        rows.append(alone(image, corners, plate, 2 if two else 1))
-        if uncertain:
-            rows.append(tuple(sharper(row) for row in rows[0]))
+        first = alone(image, corners, plate, 2 if two else 1)
+        if two or not np.allclose(first[0], plate, atol=2):  # else the text fills the plate
+            rows.append(first)
+        if rows and uncertain:
+            rows.append(tuple(sharper(row) for row in first))
         if uncertain and two:
             _, smaller, *_ = outlines(corners)
             rows.append(alone(image, smaller, rectify(image, smaller), 2))

@@ -76,8 +76,10 @@ def compare(
     paces = _paces(first, second)
     if differences(first, second):  # the pace is of the same settings, and would hide what they do
         paces = np.ones_like(paces[0]), np.ones_like(paces[1])
+    launches = [report.get("launches", 1) for report in (first, second)]
+    blocks = min((number for number in launches if number > 1), default=BLOCKS)
     found = [
-        _compared(one, two, case, paces, first.get("launches", 1))
+        _compared(one, two, case, paces, blocks)
         for one, two in _pairs(first["models"], second["models"], anyway)
         for case in one["cases"] if case in two["cases"]
     ]
@@ -156,13 +158,13 @@ def _paces(first: Mapping[str, Any], second: Mapping[str, Any]) -> Pair:
 
 
 def _compared(
-    one: Mapping[str, Any], two: Mapping[str, Any], case: str, paces: Pair, launches: int
+    one: Mapping[str, Any], two: Mapping[str, Any], case: str, paces: Pair, blocks: int
 ) -> Compared:
     samples = [np.asarray(m["cases"][case]["samples"], float) for m in (one, two)]
     runs = min(map(len, samples))
     paced = [times[:runs] / pace[:runs] for times, pace in zip(samples, paces, strict=True)]
     try:
-        ratio = paired_ratio(*paced, launches if launches > 1 else BLOCKS)
+        ratio = paired_ratio(*paced, blocks)
     except ValueError as error:
         raise DataError(f"{case}: {error}; measure with more --runs") from error
     names = dict.fromkeys((one["folder"], two["folder"]))

@@ -106,20 +106,19 @@ def paired_ratio(first: Samples, second: Samples, blocks: int = BLOCKS) -> Estim
     if one.shape != two.shape or len(one) < blocks:
         raise ValueError(f"{len(one)} and {len(two)} runs cannot be paired in {blocks} blocks")
     ratios = two / one
-    size = len(ratios) // blocks
-    rows = ratios[: size * blocks].reshape(blocks, size)
-    value, logs = float(np.median(ratios)), np.log(np.median(rows, axis=1))
-    off = 0.0
+    value, off = float(np.median(ratios)), 0.0
+    logs = np.log([np.median(block) for block in np.array_split(ratios, blocks)])
     if blocks > 1:
         off = student(blocks - 1) * float(logs.std(ddof=1)) / math.sqrt(blocks)
     return Estimate(value=value, low=value * math.exp(-off), high=value * math.exp(off))
 
 
 def student(freedom: int) -> float:
-    """The 97.5th percentile of Student's t with so many degrees of freedom, at least 3, within
-    2 %.
+    """The 97.5th percentile of Student's t with so many degrees of freedom, within 1 %.
 
-    Source: Fisher and Cornish 1960, "The percentile points of distributions having known
-    cumulants", the expansion in 1 / ``freedom``.
+    Source: from 3 on the expansion in 1 / ``freedom`` of Fisher and Cornish 1960, "The percentile
+    points of distributions having known cumulants".
     """
+    if freedom < 3:
+        return {1: 12.7062, 2: 4.30265}[freedom]
     return 1.95996 + 2.37227 / freedom + 2.82250 / freedom**2 + 2.55585 / freedom**3

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shlex
@@ -265,6 +266,24 @@ def test_a_pattern_goes_through_no_links_and_finds_no_hidden_files(photos, monke
     assert find_pictures([f"{photos}/**/c.*"]) == [f"{photos}/deep/c.png"]
     assert find_pictures(["deep/../**/c.png"]) == ["deep/../deep/c.png"]
     assert find_pictures([".cache/*.png", "deep/.*.png"]) == [".cache/d.png", "deep/.b.png"]
+
+
+@pytest.mark.parametrize("pattern", [
+    "*.png", "./*.png", "**.png", "**/*.jpg", "d**/*.png", "deep/**.png", "**", "deep/**", "de*/",
+    "*/../*.png", "*/../**/c.png", "deep//*.png", "**/deep/*", "**/**/c.png", "./**/c.png",
+    "[ab].*", "{0}/**/*.png", "{0}/**", "{0}/*/c.png", "none/**/*.png", "?.png", "*/", "../*/*.png",
+])
+def test_patterns_mean_what_glob_does(photos, monkeypatch, pattern):
+    (photos / "deep" / ".c.png").write_bytes(b"hidden")
+    (photos / ".cache").mkdir()
+    (photos / ".cache" / "d.png").write_bytes(b"hidden")
+    (photos / "deep" / "er").mkdir()
+    (photos / "deep" / "er" / "c.png").write_bytes(b"")
+    monkeypatch.chdir(photos)
+    pattern = pattern.format(photos)
+    expected = sorted(filter(os.path.isfile, set(glob.glob(pattern, recursive=True))))
+    assert sorted(filter(os.path.isfile, find_pictures(["a.jpg", pattern])))[:] == sorted(
+        dict.fromkeys(["a.jpg", *expected]))
 
 
 def test_hidden_files_of_a_folder_are_no_pictures(photos, monkeypatch):

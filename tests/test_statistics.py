@@ -65,7 +65,9 @@ def test_paired_ratio_takes_neighbours_together():
     assert found.high - found.low > 0.03  # as single runs: a third of it
 
 
-@pytest.mark.parametrize(("freedom", "known"), [(3, 3.182), (4, 2.776), (9, 2.262), (19, 2.093)])
+@pytest.mark.parametrize(("freedom", "known"), [
+    (1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (19, 2.093),
+])
 def test_students_t_as_in_the_tables(freedom: int, known: float):
     assert statistics.student(freedom) == pytest.approx(known, rel=0.01)
 

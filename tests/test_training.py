@@ -290,27 +290,34 @@ def test_of_other_data_the_best_is_judged_anew(tmp_path, notes) -> None:
     assert load_weights(tmp_path / BEFORE).notes["dev"] == {"score": 9.0}
 
 
-def test_the_best_is_judged_anew_though_a_run_on_other_data_was_interrupted(tmp_path) -> None:
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit()])  # the second as kill -9
+def test_the_best_is_judged_anew_though_a_run_on_other_data_was_ended(tmp_path, end) -> None:
     half = dataclasses.replace(CONFIG, steps=100)
     train(Line(), ones(), half, tmp_path, lambda _: {"score": 9.0}, task="line",
           notes={"data_hash": "a"})
 
     def none():
-        raise KeyboardInterrupt
+        raise end
         yield
 
     other = {"data_hash": "b"}
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(type(end)):
         train(Line(), none(), CONFIG, tmp_path, slope, task="line", notes=other)
     train(Line(), ones(), CONFIG, tmp_path, lambda _: {"score": 1.0}, task="line", notes=other)
     assert load_weights(tmp_path / BEST).notes["dev"] == {"score": 1.0}
+    longer = dataclasses.replace(CONFIG, steps=300)
+    train(Line(), ones(), longer, tmp_path, lambda _: {"score": 2.0}, task="line",
+          notes={"data_hash": "a"})  # as before
+    assert load_weights(tmp_path / BEST).notes["dev"] == {"score": 9.0}
+    assert load_weights(tmp_path / BEFORE).notes["dev"] == {"score": 1.0}
 
 
 @pytest.mark.parametrize(("failure", "kind", "told"), [
     (DataError("Caught DataError in DataLoader worker process 0.\nOriginal Traceback:\n  x\n"
                "alpr_edge.errors.DataError: a.png: cannot be read\n"),
      DataError, "^a.png: cannot be read$"),
-    (DataError("a.png: cannot be read"), DataError, "^a.png: cannot be read$"),
+    (DataError("a.csv: JSONDecodeError: b"), DataError, "^a.csv: JSONDecodeError: b$"),
+    (ValueError("a bug"), ValueError, "^a bug$"),
     (ConnectionResetError(104, "Connection reset by peer"), LoaderError, "fewer --workers"),
     (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), LoaderError, "pid 7"),
 ])

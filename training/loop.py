@@ -358,6 +358,8 @@ def held(run_dir: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise UsageError(f"{run_dir}: another process trains in it; end that first, or name "
                              "another folder for --run") from error
+        except OSError:
+            pass  # a drive in the network that has no locks
         yield
     finally:
         os.close(descriptor)
@@ -367,19 +369,21 @@ def drawn(batches: Iterator[Batch], run: Run, path: Path) -> Batch:
     """The next batch; how far the run is is saved first, should there be none.
 
     Raises:
-        AlprEdgeError: what a loader's process could not read, or that the process was ended.
+        LoaderError: a loader's process has ended. Whatever else making the batch raises.
     """
     try:
         return next(batches)
-    except (AlprEdgeError, OSError, RuntimeError) as error:
+    except Exception as error:
         run.save(path)
-        if isinstance(error, AlprEdgeError):  # torch puts the whole traceback before it
-            raise type(error)(str(error).strip().splitlines()[-1].partition("Error: ")[2]
-                              or str(error)) from error
-        raise LoaderError(
-            f"the loader's process has ended ({error}); if memory was short, give fewer --workers, "
-            "then run the same command again to resume"
-        ) from error
+        if isinstance(error, AlprEdgeError) and str(error).startswith("Caught "):
+            last = str(error).strip().splitlines()[-1]  # torch puts the whole traceback before it
+            raise type(error)(last.partition(": ")[2]) from error
+        if isinstance(error, ConnectionError | EOFError) or "DataLoader worker (pid" in str(error):
+            raise LoaderError(
+                f"a loader's process has ended ({error}); if memory was short, give fewer "
+                "--workers, then run the same command again to resume"
+            ) from error
+        raise
 
 
 @contextlib.contextmanager
@@ -400,16 +404,19 @@ JUDGED_BY = "data_hash", "lists"
 
 def best_before(run: Run, run_dir: Path, notes: dict[str, Any]) -> float:
     """The best figure that a run which goes on must beat: that of its best weights, which others
-    may have mixed since; none if it was of other plates than those of ``notes``: these weights are
-    kept as :data:`~training.checkpoint.BEFORE` then."""
-    best = run_dir / BEST
-    if not best.exists():
-        return run.best
-    before = load_weights(best).notes
-    if any(before.get(name, notes.get(name)) != notes.get(name) for name in JUDGED_BY):
-        best.replace(run_dir / BEFORE)
-        return -math.inf
-    return float(before["dev"][run.config.choose])
+    may have mixed since. Weights that were judged by other plates than those of ``notes`` are kept
+    as :data:`~training.checkpoint.BEFORE`, and are the best again where those are judged by."""
+    def judged_alike(path: Path) -> bool:
+        told = load_weights(path).notes
+        return all(told.get(name, notes.get(name)) == notes.get(name) for name in JUDGED_BY)
+
+    best, before, other = run_dir / BEST, run_dir / BEFORE, run_dir / f"{BEFORE}.other"
+    if best.exists() and not judged_alike(best):
+        best.replace(other)
+        if before.exists() and judged_alike(before):
+            before.replace(best)
+        other.replace(before)
+    return float(load_weights(best).notes["dev"][run.config.choose]) if best.exists() else -math.inf
 
 
 def progress_bar(task: str) -> Progress:

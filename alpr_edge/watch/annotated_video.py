@@ -71,7 +71,7 @@ class AnnotatedVideos:
         failed, problem = self._failed.get(camera, (float("-inf"), ""))
         if time.monotonic() - failed < RETRY_SECONDS:
             raise OutputError(problem)
-        image = _even(view.frame.image if view.redacted else annotated(view))
+        image = _even(annotated(view))
         video, begun = self._videos.get(camera), None
         try:
             if video is None or video.size != image.shape[1::-1] or video.is_long:

@@ -61,7 +61,10 @@ def jpeg(image: Image) -> bytes:
 
 
 def annotated(view: View) -> Image:
-    """A copy of a view's frame with its plates drawn, and what their tracks say."""
+    """A view's frame with its plates drawn, and what their tracks say, on a copy; as it is where it
+    is redacted: a text beside a blurred plate would tell it."""
+    if view.redacted:
+        return view.frame.image
     plates = [
         dataclasses.replace(plate, text=text)
         for plate, text in zip(view.plates, view.texts, strict=True)

@@ -137,7 +137,7 @@ class Media:
     scene: bytes | None
     """The frame, scaled to at most 1280 pixels width, plates blurred where redaction is on."""
     redacted: bool = False
-    """Redaction is on: neither the text nor the crop may be shown with the scene."""
+    """Redaction is on: neither may the text be drawn on the scene nor the crop take its place."""
 
 
 class State(enum.StrEnum):
@@ -179,7 +179,7 @@ class View:
     ``plates``, those of vehicles that are tracked, are drawn where they are, ``texts`` what their
     tracks say by now, one a plate. ``ms`` is the time of each stage, of reading for all ``read``
     plates together; it is empty for a frame in which nothing moved: nothing was detected. Where it
-    is ``redacted`` no text may be shown with the frame, in which plates are blurred.
+    is ``redacted`` no text may be drawn on the frame, in which plates are blurred.
     """
 
     frame: Frame

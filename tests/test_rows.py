@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import itertools
 
 import cv2
@@ -145,22 +144,9 @@ def test_the_sides_of_a_plate_by_hand():
     assert sides(as_quad([(0, 0), (30, 40), (18, 49), (-12, 9)])) == (50.0, 15.0)
 
 
-def test_training_shows_the_band_of_a_single_row() -> None:
-    quads = (np.array(box_quad((0, 0, 320, 160)), np.float32),)
-    config = ReaderDataConfig(rendered=0, band=1.0, strength=0.1, shear=0)
-    item = PlateItem(image=with_slogan(), quads=quads, text="AB12", rows=0, dataset="x")
-    samples = list(itertools.islice(PlateStream([item], None, config, 0), 6))
-    assert {(decode(text[text != PAD]), rows) for _, text, rows in samples} == {("AB12", IGNORE)}
-    whole = (rectify(item.image, as_quad(quads[0]))[:, :, 0] < 110).any(axis=1).sum()
-    assert all((image[:, :, 0] < 110).any(axis=1).sum() > 1.4 * whole for image, *_ in samples)
-    nothing = dataclasses.replace(item, text="", rows=IGNORE)
-    (image, text, rows), = itertools.islice(PlateStream([nothing], None, config, 0), 1)
-    assert (text == PAD).all() and rows == IGNORE
-
-
 def test_training_shows_rows_of_plates_alone_whose_rows_are_known() -> None:
     quads = (np.array(box_quad((0, 0, 300, 200)), np.float32),)
-    config = ReaderDataConfig(rendered=0, apart=1.0, band=0.0, strength=0.1, shear=0)
+    config = ReaderDataConfig(rendered=0, apart=1.0, strength=0.1, shear=0)
     for rows, upper in ((0, 0), (1, 0), (1, 2)):
         item = PlateItem(image=two_rows(), quads=quads, text="AB123", rows=rows, upper=upper,
                          dataset="x")

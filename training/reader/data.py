@@ -28,7 +28,7 @@ from alpr_edge.geometry import (
     quad_box,
     rectify,
 )
-from alpr_edge.rows import halves, row_corners, row_gap, text_band
+from alpr_edge.rows import halves, row_corners, row_gap
 from alpr_edge.types import Floats, Image, Quad
 from training.augment import PLATE_RECIPE, augment
 from training.frame_texts import listed_plates
@@ -58,8 +58,6 @@ class ReaderDataConfig:
     """Spread of how far leaning plates lean, in parts of their height; 3 of 10 do."""
     apart: float = 0.5
     """Share of the plates of two rows that can be taken apart of which one row is shown alone."""
-    band: float = 0.2
-    """Share of the plates of one row that are shown without what is above and below the text."""
     balance: float = 0.5
     """A set of n plates is drawn in proportion to n ** balance."""
     memory: int = MEMORY
@@ -271,20 +269,17 @@ def uncut(quad: Floats, rng: np.random.Generator, strength: float, shear: float 
 
 def augmented(
     image: Image, quad: Floats, rng: np.random.Generator, config: ReaderDataConfig,
-    row: int | None = None, rows: int = 2, unworn: Image | None = None,
-    glyphs: Floats | None = None,
+    row: int | None = None, unworn: Image | None = None, glyphs: Floats | None = None,
 ) -> Image:
     """The plate at ``quad`` as training shows it: (48, 192, 3) uint8, its text still to be seen, as
     far as the picture ``image`` shows it, or ``unworn``, the same with a plate that nothing aged.
-    ``row``: the upper (0) or the lower (1) one of its two ``rows`` alone, or (0) its single one
-    (:mod:`alpr_edge.rows`).
+    ``row``: the upper (0) or the lower (1) one of its two rows alone (:mod:`alpr_edge.rows`).
     ``glyphs`` (N, 4): the boxes of the characters that are shown, in the picture, if known."""
     outline = as_quad(uncut(quad, rng, config.strength, config.shear))
     plate = rectify(image, outline)
     if row is not None:
-        off = rng.normal(0, _GAP * config.strength)
-        bands = halves(row_gap(plate) + off) if rows == 2 else [text_band(plate)]
-        outline = row_corners(outline, plate, bands)[row]
+        gap = row_gap(plate) + rng.normal(0, _GAP * config.strength)
+        outline = row_corners(outline, plate, halves(gap))[row]
         plate = rectify(image, outline)
     truth = rectify(image if unworn is None else unworn, outline)
     places = None if glyphs is None else shares(glyphs, outline)
@@ -327,13 +322,10 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
             else:
                 name = names[rng.choice(len(names), p=self.weights)]
                 item = self.items[self.by_set[name][rng.integers(len(self.by_set[name]))]]
-            single = item.rows == 0 and item.text
             if item.upper and rng.random() < self.config.apart:
                 row = int(rng.integers(2))
                 text = item.text[item.upper :] if row else item.text[: item.upper]
                 yield self.make(item, rng, row), encode(text), IGNORE
-            elif single and rng.random() < self.config.band:
-                yield self.make(item, rng, 0), encode(item.text), IGNORE
             else:
                 text = encode(item.text) if item.text else np.full(SLOTS, PAD)
                 yield self.make(item, rng), text, item.rows
@@ -357,10 +349,9 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
         """Rectify with the corners of one of the plate's quads, jittered, and augment; one ``row``
         alone where it is given."""
         quad, glyphs = item.quads[rng.integers(len(item.quads))], item.glyphs
-        if item.upper and glyphs is not None and row is not None:
+        if glyphs is not None and row is not None:
             glyphs = glyphs[item.upper :] if row else glyphs[: item.upper]
-        return augmented(item.image, quad, rng, self.config, row, 2 if item.upper else 1,
-                         item.unworn, glyphs)
+        return augmented(item.image, quad, rng, self.config, row, item.unworn, glyphs)
 
 
 def collate(rows: list[tuple[Image, np.ndarray, int]]) -> dict[str, torch.Tensor]:

@@ -70,7 +70,8 @@ def views(
             rows.append(tuple(sharper(row) for row in first))
         if uncertain and two:
             _, smaller, *_ = outlines(corners)
-            rows.append(alone(image, smaller, rectify(image, smaller), 2))
+            inside = looks[1] if looks else rectify(image, smaller)
+            rows.append(alone(image, smaller, inside, 2))
     return Again(whole=tuple(looks), rows=tuple(rows))
 
 

@@ -169,7 +169,7 @@ def test_a_folder_named_by_a_dot_gives_each_picture_once(folder, monkeypatch):
 
 def test_a_picture_that_is_removed_while_it_is_listed_is_left_out(tmp_path, monkeypatch):
     class Gone:
-        path = str(tmp_path / "gone.jpg")
+        name, path = "gone.jpg", str(tmp_path / "gone.jpg")
 
         def is_file(self) -> bool:
             return True
@@ -188,6 +188,22 @@ def test_a_link_that_leads_nowhere_hides_no_other_picture(tmp_path):
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
     (tmp_path / "lost.jpg").symlink_to("none.jpg")
     assert films.number_of(next(opened(tmp_path).frames()).image) == 1
+
+
+def test_a_picture_that_cannot_be_looked_at_for_a_while_is_not_taken_again(tmp_path, monkeypatch):
+    class Mute:
+        name, path = "a.jpg", str(tmp_path / "a.jpg")
+
+        def is_file(self) -> bool:
+            raise OSError(errno.EIO, "Input/output error")
+
+    put(tmp_path / "a.jpg", 1, age=100)
+    source = opened(tmp_path)
+    assert [path.name for path in source._scan()] == ["a.jpg"]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", lambda _path: contextlib.nullcontext([Mute()]))
+        assert list(source._scan()) == []
+    assert list(source._scan()) == []
 
 
 def test_a_drive_that_comes_back_is_not_taken_again(folder, monkeypatch):

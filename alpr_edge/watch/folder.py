@@ -138,13 +138,20 @@ class Folder:
                 yield Path(path)
 
     def _pictures(self) -> Done:
-        """The pictures that are there."""
+        """The pictures that are there. One that does not tell what it is, as a link that leads
+        nowhere, is none; if it was taken before, it is as it was."""
         files = {}
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                with contextlib.suppress(OSError):  # gone since it was listed, or leads nowhere
-                    if is_picture_name(entry.path) and entry.is_file():
-                        files[str(self._folder / entry.name)] = _signature(entry.stat())
+                path = str(self._folder / entry.name)
+                try:
+                    if is_picture_name(path) and entry.is_file():
+                        files[path] = _signature(entry.stat())
+                except FileNotFoundError:
+                    pass  # removed since it was listed
+                except OSError:
+                    if path in self._done:
+                        files[path] = self._done[path]
         return files
 
     def _is_new(self, path: Path) -> bool:

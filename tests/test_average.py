@@ -15,7 +15,7 @@ from alpr_edge.errors import ExitCode, ModelError, UsageError
 from training import average as averaging
 from training.__main__ import main
 from training.average import average, mixed
-from training.checkpoint import BEST, LAST, load_weights, save_weights
+from training.checkpoint import BEST, LAST, data_hash, load_weights, save_weights
 from training.detector.closer import closer_loop
 from training.detector.train import edge_loop
 from training.finetune import finetune_recipe
@@ -98,7 +98,7 @@ def test_a_share_that_was_asked_for_is_taken_whatever_dev_says(run_dir, data, tm
     best = load_weights(run_dir / BEST)
     assert best.state["head.bias"][0] == 1.5
     assert best.notes["dev"]["exact"] == 0 and best.notes["averaged"]["share"] == 0.25
-    assert best.notes["lists"] == {}
+    assert best.notes["lists"] == {} and best.notes["data_hash"] == data_hash(data)
     lists = tmp_path / "corrections.jsonl"
     lists.touch()
     assert main(["average", *arguments, *shares, "0.25", "--corrections", str(lists)]) == 0

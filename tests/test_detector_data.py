@@ -16,6 +16,7 @@ from alpr_edge.data import Split, read
 from alpr_edge.data.sample import POLICIES, PlateTruth, policy
 from alpr_edge.errors import DataError
 from alpr_edge.geometry import box_quad
+from training.detector import evaluate
 from training.detector.data import DataConfig, FrameDataset
 from training.detector.evaluate import frames_of
 from training.detector.geometry import (
@@ -29,6 +30,8 @@ from training.detector.geometry import (
     warp,
 )
 from training.detector.scenes import PSEUDO_WEIGHT, batches, collate, truth_of
+from training.reader import data as reader_data
+from training.reader.data import evaluation_plates
 
 QUAD = ((40.0, 30.0), (100.0, 34.0), (98.0, 56.0), (38.0, 52.0))
 
@@ -207,7 +210,7 @@ def test_frames_beyond_the_memory_are_decoded_when_drawn_alike(tmp_path: Path) -
     np.testing.assert_array_equal(one[0], two[0])
     np.testing.assert_array_equal(one[1].corners, two[1].corners)
     (tmp_path / "a.png").unlink()
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="no such file; copy the data"):
         drawn.picture(np.random.default_rng(5))
 
 
@@ -225,6 +228,22 @@ def test_judging_needs_a_frame_whose_plates_are_all_annotated(tmp_path: Path) ->
     index.write_text("".join(json.dumps(row | {"complete": False}) + "\n" for row in rows))
     with pytest.raises(DataError, match="no frame of split dev has a plate and all its plates"):
         frames_of(tmp_path, Split.DEV)
+
+
+def test_of_many_frames_and_plates_some_are_judged(tmp_path: Path, monkeypatch) -> None:
+    write_set(tmp_path, split="dev")
+    index = tmp_path / "frames.jsonl"
+    rows = [json.loads(line) for line in index.read_text("utf-8").splitlines()] * 3
+    for one in rows:
+        for number, plate in enumerate(one["plates"]):
+            plate["text"] = f"AB{number}"
+    index.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for module, count in ((evaluate, lambda: len(frames_of(tmp_path, Split.DEV))),
+                          (reader_data, lambda: len(evaluation_plates(tmp_path, Split.DEV)))):
+        monkeypatch.setattr(module, "JUDGED", len(rows))
+        every = count()
+        monkeypatch.setattr(module, "JUDGED", len(rows) // 3)
+        assert every == 3 * count()
 
 
 def test_judging_needs_a_plate_to_be_found(tmp_path: Path) -> None:

@@ -94,6 +94,13 @@ def test_its_loss_is_the_students_and_the_teachers_terms() -> None:
     assert same["teacher_slots"].item() == pytest.approx(0, abs=1e-5)
 
 
+def test_tokens_of_another_number_teach_nothing() -> None:
+    two = Reader(dataclasses.replace(STUDENT, ctc_steps=2))
+    losses = Distilled(two, Reader(TEACHER), "reader", DistillConfig()).loss(plates())
+    assert "teacher_ctc" not in losses and losses["teacher_slots"] > 0
+    losses["loss"].backward()
+
+
 def test_a_distilled_checkpoint_builds_and_resumes(tmp_path, monkeypatch) -> None:
     data = build_data(tmp_path / "data", count=2, splits=("train", "dev"))
     paths = {}

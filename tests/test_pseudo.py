@@ -158,7 +158,7 @@ def test_a_picture_that_cannot_be_read_is_told_and_left_out(tmp_path, capsys) ->
     (data / "0.png").write_bytes(b"no picture")
     found = list(findings(answers(read(data), [by_grey({1: reading("AB1")})]), 0.9))
     assert [f.sample.path.name for f in found] == ["1.png"]
-    assert "0.png: unreadable" in capsys.readouterr().err
+    assert "0.png: is no picture" in capsys.readouterr().err
 
 
 def test_training_takes_the_listed_texts_into_the_set_they_belong_to(tmp_path) -> None:

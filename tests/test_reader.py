@@ -212,6 +212,28 @@ def test_plates_come_from_crops_and_frames_and_drops_are_counted(tmp_path) -> No
     np.testing.assert_allclose(crop.quads[0], [[0, 0], [200, 0], [200, 100], [0, 100]])
 
 
+def test_a_picture_that_is_cut_short_is_no_plate(tmp_path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (100, 200, 3), np.uint8)
+    _, whole = cv2.imencode(".jpg", picture)
+    (tmp_path / "a.jpg").write_bytes(whole.tobytes()[: len(whole) // 2])
+    write_index(tmp_path, [row("a.jpg", text="AB12")], "crops.jsonl")
+    items, dropped = load_plates(read_index(tmp_path), Split.TRAIN)
+    assert (items, dropped) == ([], {"drawn: unreadable picture": 1})
+    (drawn,), _ = load_plates(read_index(tmp_path), Split.TRAIN, memory=0)
+    with pytest.raises(DataError, match="cut short.*training check"):
+        _ = drawn.image
+
+
+@pytest.mark.parametrize(("facts", "told"), [
+    ({"text": 123456}, "text 123456; allowed: a text in quotation marks"),
+    ({"text": "AB1", "rows": 3}, "rows 3; allowed: 1, 2 or null"),
+])
+def test_texts_that_are_numbers_and_third_rows_are_named(tmp_path, facts, told) -> None:
+    write_index(tmp_path, [row("a.png", **facts)], "crops.jsonl")
+    with pytest.raises(DataError, match=f"crops.jsonl:1: .*{told}"):
+        list(read_index(tmp_path))
+
+
 def test_stream_is_seeded_and_makes_batches(tmp_path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.full((100, 200, 3), 90, np.uint8))
     write_index(tmp_path, [row("a.png", text="AB12", rows=2)], "crops.jsonl")

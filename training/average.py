@@ -17,7 +17,7 @@ from torch import Tensor
 
 from alpr_edge.data.sample import Split
 from alpr_edge.errors import ModelError, UsageError
-from training.checkpoint import BEST, LAST, Weights, load_weights, save_weights
+from training.checkpoint import BEST, LAST, Weights, data_hash, load_weights, save_weights
 from training.detector import close_ups
 from training.detector.closer import CLOSER
 from training.detector.evaluate import evaluate, frames_of
@@ -87,7 +87,7 @@ def average(
         others = {name: known for name, known in latest.notes.get("lists", {}).items()
                   if name not in ("corrections", "frame_texts")}
         notes: dict[str, Any] = latest.notes | {
-            "dev": figures[chosen], "lists": others | judged_by,
+            "dev": figures[chosen], "data_hash": data_hash(data), "lists": others | judged_by,
             "averaged": {"share": chosen, "of": latest.sha256, "with": began.sha256},
         }
         save_weights(

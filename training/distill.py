@@ -63,10 +63,12 @@ def softened(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
 
 def reader_terms(student: Outputs, teacher: Outputs, config: DistillConfig) -> dict[str, Tensor]:
-    """Slots, CTC tokens and rows: mean divergence of each from the teacher's."""
+    """Slots, CTC tokens and rows: mean divergence of each from the teacher's; not of the tokens
+    where the two have different numbers of them."""
     return {
         f"teacher_{name}": softened(mine, theirs, config.temperature).mean()
         for name, mine, theirs in zip(("slots", "ctc", "rows"), student, teacher, strict=True)
+        if mine.shape == theirs.shape
     }
 
 

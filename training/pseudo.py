@@ -19,12 +19,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from alpr_edge.data import Sample, Split, read
 from alpr_edge.data.lists import relative, write_list
-from alpr_edge.errors import DataError, ModelError, OutputError, UsageError
+from alpr_edge.errors import DataError, ImageError, ModelError, OutputError, UsageError
 from alpr_edge.geometry import box_quad, letterbox, rectify
 from alpr_edge.images import load_image
 from alpr_edge.types import Image, Reading
@@ -120,9 +119,10 @@ def answers(
 def pictures(samples: Iterable[Sample]) -> Iterator[tuple[Sample, Image]]:
     """Each with its picture; one that cannot be read is told on standard error and left out."""
     for sample in samples:
-        image = cv2.imread(str(sample.path), cv2.IMREAD_COLOR)
-        if image is None:
-            print(f"{sample.path}: unreadable picture, left out", file=sys.stderr)
+        try:
+            image = load_image(sample.path)
+        except ImageError as error:
+            print(f"{error}; left out", file=sys.stderr)
         else:
             yield sample, image
 

@@ -25,12 +25,17 @@ def _box(value: Any) -> Box:
 
 
 def _plate(row: dict[str, Any]) -> PlateTruth:
+    text, rows = row.get("text"), row.get("rows")
+    if not (text is None or isinstance(text, str)):
+        raise ValueError(f"text {text!r}; allowed: a text in quotation marks, or null")
+    if rows not in (None, 1, 2):
+        raise ValueError(f"rows {rows!r}; allowed: 1, 2 or null")
     return PlateTruth(
         box=_box(row["box"]),
         corners=_quad(row.get("corners")),
         corners_pseudo=_quad(row.get("corners_pseudo")),
-        text=row.get("text"),
-        rows=row.get("rows"),
+        text=text,
+        rows=rows,
         kind=row.get("colour"),
     )
 

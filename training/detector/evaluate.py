@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from alpr_edge.data import read
-from alpr_edge.data.sample import Sample, Split
+from alpr_edge.data.sample import Sample, Split, spread
 from alpr_edge.decode import select
 from alpr_edge.detector import in_picture
 from alpr_edge.errors import DataError
@@ -24,7 +24,7 @@ from alpr_edge.metrics import (
 )
 from alpr_edge.types import Detection, Image
 from training.detector.scenes import read_frame
-from training.options import device_of
+from training.options import JUDGED, device_of
 
 HEIGHT, WIDTH = 384, 640
 """Input size that the figures are measured at."""
@@ -72,13 +72,13 @@ def figures(frames: Sequence[FrameResult]) -> dict[str, float]:
 
 
 def frames_of(root: Path, split: Split) -> list[Sample]:
-    """The frames of a split.
+    """The frames of a split; of more than :data:`JUDGED` so many, evenly spread.
 
     Raises:
         DataError: there is none, or none that has a plate and all its plates annotated: recall and
             false detections are of those.
     """
-    frames = [sample for sample in read(root) if sample.split is split and not sample.crop]
+    frames = spread([s for s in read(root) if s.split is split and not s.crop], JUDGED)
     if not any(frame.complete and frame.plates for frame in frames):
         raise DataError(f"{root}: no frame of split {split} has a plate and all its plates "
                         f"annotated, of {len(frames)}; check --data and its labels")

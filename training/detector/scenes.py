@@ -19,7 +19,8 @@ from torch.utils.data import IterableDataset
 
 from alpr_edge.data import read
 from alpr_edge.data.sample import PlateTruth, Sample, SetPolicy, Split, policy
-from alpr_edge.errors import DataError
+from alpr_edge.errors import DataError, ImageError
+from alpr_edge.images import load_image
 from alpr_edge.types import Box, Image
 from training import augment
 from training.detector.geometry import Plates, flip, join
@@ -193,15 +194,16 @@ def read_frame(sample: Sample) -> Image:
     Raises:
         DataError: it cannot be read, or has another size than the index says.
     """
-    image = cv2.imread(str(sample.path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f"{sample.path}: cannot be read as a picture; copy the data folder again")
+    try:
+        image = load_image(sample.path)
+    except ImageError as error:
+        raise DataError(f"{error}; copy the data folder again") from error
     if image.shape[:2] != (sample.height, sample.width):
         raise DataError(
             f"{sample.path}: {image.shape[1]}x{image.shape[0]} pixels, but the index says "
             f"{sample.width}x{sample.height}; the annotations would not fit"
         )
-    return np.asarray(image, np.uint8)
+    return image
 
 
 def collate(pictures: list[tuple[Image, Plates, bool]], config: SceneConfig) -> dict[str, Tensor]:

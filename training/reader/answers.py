@@ -48,6 +48,7 @@ def reread(
     readings = decode_logits(logits, tokens, rows.argmax(-1) + 1, temperature)
     again = [
         rereading.views(item.image, as_quad(item.quads[0]), plain(item), reading)
+        if reading.confidence < rereading.ALONE else rereading.Again()
         for item, reading in zip(items, readings, strict=True)
     ]
     plates = [picture for views in again for picture in views.pictures]

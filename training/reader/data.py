@@ -16,8 +16,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 from alpr_edge.alphabet import PAD, SLOTS, encode, fits
 from alpr_edge.data import read
 from alpr_edge.data.corrections import corrected, read_corrections
-from alpr_edge.data.sample import PlateTruth, Sample, Split
-from alpr_edge.errors import DataError
+from alpr_edge.data.sample import PlateTruth, Sample, Split, spread
+from alpr_edge.errors import DataError, ImageError
 from alpr_edge.geometry import (
     PLATE_HEIGHT,
     PLATE_WIDTH,
@@ -27,14 +27,17 @@ from alpr_edge.geometry import (
     project,
     quad_box,
     rectify,
+    sides,
 )
-from alpr_edge.rows import halves, row_corners, row_gap
+from alpr_edge.images import load_image
+from alpr_edge.rereading import sharper
+from alpr_edge.rows import halves, row_corners, row_gap, text_band
 from alpr_edge.types import Floats, Image, Quad
 from training.augment import PLATE_RECIPE, augment
 from training.frame_texts import listed_plates
 from training.legible import LEAST, kept
 from training.loader import loaded
-from training.options import MEMORY
+from training.options import JUDGED, MEMORY
 from training.reader.model import IGNORE
 from training.render import RenderMaterial, render_plate, surrounded
 
@@ -45,6 +48,10 @@ CUT = 0.07, 0.15
 _TRIES = 8
 _GAP = 0.015
 """Spread of where two rows are taken apart, in shares of the plate's height."""
+FAR = 90.0, 300.0
+"""Smallest and largest width of a plate of which a row is shown alone, as the camera saw it."""
+_SHARPER = 0.3
+"""Share of the rows alone that are made sharper, as the second look at an uncertain plate does."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,8 +63,12 @@ class ReaderDataConfig:
     strength: float = 1.0
     shear: float = 0.25
     """Spread of how far leaning plates lean, in parts of their height; 3 of 10 do."""
-    apart: float = 0.5
+    apart: float = 0.75
     """Share of the plates of two rows that can be taken apart of which one row is shown alone."""
+    upper: float = 0.67
+    """Share of the upper ones among these rows: they are smaller."""
+    band: float = 0.15
+    """Share of the plates of one row that are shown without what is above and below the text."""
     balance: float = 0.5
     """A set of n plates is drawn in proportion to n ** balance."""
     memory: int = MEMORY
@@ -101,11 +112,11 @@ class StoredPlate(PlateFacts):
         Raises:
             DataError: the picture cannot be read.
         """
-        picture = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise DataError(f"{self.path}: cannot be read as a picture; python -m training check "
-                            "lists all that cannot, take them out of the data")
-        return self.cut(picture)
+        try:
+            return self.cut(load_image(self.path))
+        except ImageError as error:
+            raise DataError(f"{error}; python -m training check lists all that cannot be read, "
+                            "take them out of the data") from error
 
     @property
     def byte_count(self) -> int:
@@ -165,12 +176,12 @@ def held(stored: Sequence[StoredPlate], memory: int) -> tuple[list[Plate], Count
         return list(stored), dropped
     items: list[Plate] = []
     for path, plates in itertools.groupby(stored, lambda plate: plate.path):
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        for plate in plates:
-            if picture is None:
-                dropped[f"{plate.dataset}: unreadable picture"] += 1
-            else:
-                items.append(plate.held(picture))
+        try:
+            picture = load_image(path)
+        except ImageError:
+            dropped.update(f"{plate.dataset}: unreadable picture" for plate in plates)
+            continue
+        items += [plate.held(picture) for plate in plates]
     return items, dropped
 
 
@@ -269,25 +280,49 @@ def uncut(quad: Floats, rng: np.random.Generator, strength: float, shear: float 
 
 def augmented(
     image: Image, quad: Floats, rng: np.random.Generator, config: ReaderDataConfig,
-    row: int | None = None, unworn: Image | None = None, glyphs: Floats | None = None,
+    unworn: Image | None = None, glyphs: Floats | None = None,
 ) -> Image:
     """The plate at ``quad`` as training shows it: (48, 192, 3) uint8, its text still to be seen, as
     far as the picture ``image`` shows it, or ``unworn``, the same with a plate that nothing aged.
-    ``row``: the upper (0) or the lower (1) one of its two rows alone (:mod:`alpr_edge.rows`).
     ``glyphs`` (N, 4): the boxes of the characters that are shown, in the picture, if known."""
     outline = as_quad(uncut(quad, rng, config.strength, config.shear))
     plate = rectify(image, outline)
-    if row is not None:
-        gap = row_gap(plate) + rng.normal(0, _GAP * config.strength)
-        outline = row_corners(outline, plate, halves(gap))[row]
-        plate = rectify(image, outline)
-    truth = rectify(image if unworn is None else unworn, outline)
+    truth = plate if unworn is None else rectify(unworn, outline)
     places = None if glyphs is None else shares(glyphs, outline)
     for _ in range(_TRIES):
         seen = augment(plate, rng, PLATE_RECIPE, config.strength)
         if kept(truth, seen, places) >= LEAST:
             return seen
     return plate
+
+
+def row_alone(
+    image: Image, quad: Floats, rng: np.random.Generator, config: ReaderDataConfig,
+    row: int, rows: int, unworn: Image | None = None, glyphs: Floats | None = None,
+) -> Image:
+    """Like :func:`augmented`, but of the plate's ``rows`` the upper (0) or the lower one (1), or
+    its single one (0), alone (:mod:`alpr_edge.rows`). All that blurs it happens to the whole plate
+    as far away as a camera sees it, and the row is cut out after it: a far one's blur is as much
+    larger as the row is."""
+    outline = as_quad(uncut(quad, rng, config.strength, config.shear))
+    whole = rectify(image if unworn is None else unworn, outline)
+    places = None if glyphs is None else shares(glyphs, outline)
+    width, _ = sides(outline)
+    scale = min(1.0, float(np.exp(rng.uniform(*np.log(FAR)))) / max(width, 1.0))
+    far = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    ratio = np.array(far.shape[1::-1]) / image.shape[1::-1]
+    outline = as_quad(np.array(outline) * ratio)
+    for _ in range(_TRIES):
+        seen = augment(far, rng, PLATE_RECIPE, config.strength)
+        plate = rectify(seen, outline)
+        if kept(whole, plate, places) >= LEAST:
+            break
+    else:
+        seen, plate = far, rectify(far, outline)
+    off = rng.normal(0, _GAP * config.strength)
+    bands = halves(row_gap(plate) + off) if rows == 2 else [text_band(plate)]
+    shown = rectify(seen, row_corners(outline, plate, bands)[row])
+    return sharper(shown) if rng.random() < _SHARPER else shown
 
 
 def shares(boxes: Floats, outline: Quad) -> Floats:
@@ -323,9 +358,11 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
                 name = names[rng.choice(len(names), p=self.weights)]
                 item = self.items[self.by_set[name][rng.integers(len(self.by_set[name]))]]
             if item.upper and rng.random() < self.config.apart:
-                row = int(rng.integers(2))
+                row = int(rng.random() >= self.config.upper)
                 text = item.text[item.upper :] if row else item.text[: item.upper]
                 yield self.make(item, rng, row), encode(text), IGNORE
+            elif item.text and item.rows == 0 and rng.random() < self.config.band:
+                yield self.make(item, rng, 0), encode(item.text), IGNORE
             else:
                 text = encode(item.text) if item.text else np.full(SLOTS, PAD)
                 yield self.make(item, rng), text, item.rows
@@ -349,9 +386,12 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
         """Rectify with the corners of one of the plate's quads, jittered, and augment; one ``row``
         alone where it is given."""
         quad, glyphs = item.quads[rng.integers(len(item.quads))], item.glyphs
-        if glyphs is not None and row is not None:
+        if row is None:
+            return augmented(item.image, quad, rng, self.config, item.unworn, glyphs)
+        if item.upper and glyphs is not None:
             glyphs = glyphs[item.upper :] if row else glyphs[: item.upper]
-        return augmented(item.image, quad, rng, self.config, row, item.unworn, glyphs)
+        rows = 2 if item.upper else 1
+        return row_alone(item.image, quad, rng, self.config, row, rows, item.unworn, glyphs)
 
 
 def collate(rows: list[tuple[Image, np.ndarray, int]]) -> dict[str, torch.Tensor]:
@@ -376,7 +416,8 @@ def evaluation_plates(
 ) -> list[Plate]:
     """Every labelled plate cut-out of a split, whole, with the right labels of a list of wrong
     ones; where the data has no cut-outs, the labelled plates of its frames. And the plates of
-    frames whose texts a list gives, where the detector saw them.
+    frames whose texts a list gives, where the detector saw them. Of more than :data:`JUDGED`
+    pictures so many, evenly spread.
 
     Raises:
         DataError: the split has no labelled plate, or the list is of other data.
@@ -386,7 +427,8 @@ def evaluation_plates(
         samples = list(corrected(samples, read_corrections(data, samples, corrections)))
     listed = listed_plates(samples, data, frame_texts, split) if frame_texts else []
     samples = [sample for sample in samples if sample.split is split]
-    items, _ = load_plates([*([s for s in samples if s.crop] or samples), *listed], split)
+    judged = spread([*([s for s in samples if s.crop] or samples), *listed], JUDGED)
+    items, _ = load_plates(judged, split)
     if not items:
         raise DataError(
             f"{data} has no plate with a text in split {split}; needed to evaluate. A part called "

@@ -11,8 +11,12 @@ from collections.abc import Iterator
 
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """The next marker; within compressed data 0xff is followed by 0 or a restart marker."""
-_END, _SCAN, _TABLES, _SEQUENTIAL = 0xD9, 0xDA, 0xC4, (0xC0, 0xC1)
-_AFTER_SCAN = {_END, _SCAN, _TABLES, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)}
+JPEG_SCAN = 0xDA
+"""The marker that begins a scan."""
+_END, _TABLES, _SEQUENTIAL = 0xD9, 0xC4, (0xC0, 0xC1)
+_BARE = (0x01, 0xD8, _END)
+"""TEM, SOI and EOI: markers without a segment, as those of restarts are."""
+_AFTER_SCAN = {_END, JPEG_SCAN, _TABLES, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)}
 """EOI, SOS, DHT, DQT, DNL, DRI, COM, APPn."""
 _SECTOR, _BLOCK = bytes(512), bytes(4096)
 """What a disk that lost a part has in its place, or an unfinished copy at its end; WebP's coder has
@@ -33,24 +37,34 @@ def what_is_wrong(data: bytes) -> str | None:
     return None
 
 
-def _of_jpeg(data: bytes) -> str | None:
-    position, scan, sequential, zeros_are_flat = 2, 0, False, True
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Of a JPEG up to its end, not of what may follow: each marker but those of restarts, where it
+    begins, and where its segment ends."""
+    position = 2
     while found := _MARKER.search(data, position):
-        marker = data[found.start() + 1]
+        marker, position = data[found.start() + 1], found.end()
+        if marker not in _BARE:  # over a segment: a thumbnail in it has an end of its own
+            position += max(2, int.from_bytes(data[position : position + 2], "big"))
+        yield marker, found.start(), position
+        if marker == _END:
+            return
+
+
+def _of_jpeg(data: bytes) -> str | None:
+    scan, sequential, zeros_are_flat = 0, False, True
+    for marker, begin, end in jpeg_segments(data):
         if scan:
             if marker not in _AFTER_SCAN:
-                return f"damaged at byte {found.start()}"
-            lost = _of_empty(data, _SECTOR, scan, found.start())
+                return f"damaged at byte {begin}"
+            lost = _of_empty(data, _SECTOR, scan, begin)
             if lost and sequential and not zeros_are_flat:
                 return lost
         if marker == _END:
             return None
-        length = int.from_bytes(data[found.end() : found.end() + 2], "big")
-        position = found.end() + length  # of a segment: a thumbnail in it has an end of its own
         if marker == _TABLES:
-            zeros_are_flat &= all(_first_codes(data[found.end() + 2 : position]))
+            zeros_are_flat &= all(_first_codes(data[begin + 4 : end]))
         sequential |= marker in _SEQUENTIAL
-        scan = position if marker == _SCAN else 0
+        scan = end if marker == JPEG_SCAN else 0
     return _cut_short(data)
 
 

@@ -21,6 +21,7 @@ SUFFIXES = frozenset((
     ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
 ))
 """What counts as a picture when a folder is read; a file named itself may be called anything."""
+STDIN = "/dev/stdin"
 
 _BEGINNING = re.compile(
     rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|II\*\0|MM\0\*|BM|GIF8|P[1-6]\s|"
@@ -28,14 +29,16 @@ _BEGINNING = re.compile(
 )
 """How the files of the kinds begin that :func:`_why_not` names."""
 
-
+_GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"
+_PNM = re.compile(rb"P[2356](?:%b\d+){2}%b(\d{1,5})\s" % (_GAP, _GAP))
+"""The header: width, height and the pixel value of white."""
 _VIDEO = re.compile(rb"....ftyp(?!avi[fs]|heic|mif1)|\x1aE\xdf\xa3|RIFF....AVI ", re.DOTALL)
 
 
 def load_image(path: str | os.PathLike[str]) -> Image:
     """Read a picture file: (H, W, 3) uint8 BGR, upright by its EXIF orientation (but AVIF's).
 
-    Greyscale becomes three equal channels, 16 bits become 8, transparency is dropped, of an
+    Greyscale becomes three equal channels, more bits become 8, transparency is dropped, of an
     animation or a file of pages the first picture counts. A file that is cut short or shows damage
     (:mod:`alpr_edge.damage`) is an error, never a half grey picture; of a TIFF only a missing end
     shows.
@@ -61,7 +64,12 @@ def load_image(path: str | os.PathLike[str]) -> Image:
 
 
 def _bytes_of(file: Path) -> bytes:
-    """All of a file, or of a pipe if somebody has it open to write: none is waited for."""
+    """All of a file, or of a pipe if somebody has it open to write: none is waited for but the
+    standard input, which is not opened anew: a socket cannot be."""
+    if str(file) == STDIN:
+        with os.fdopen(0, "rb", closefd=False) as stream:
+            os.set_blocking(0, True)
+            return stream.read()
     if not file.is_fifo():
         return file.read_bytes()
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -81,15 +89,38 @@ def decode_image(data: bytes, name: str) -> Image:
     if data[:2] in (b"PF", b"Pf"):  # OpenCV cuts 0..1 to 0 and 1
         raise ImageError(f"{name}: its pixels are floating-point (PFM); save it with 8 bits a "
                          "channel")
+    if data[:3].rstrip() == b"P7":  # OpenCV takes red for blue
+        raise ImageError(f"{name}: is a PAM file; save it as PNG or PPM")
     if problem := what_is_wrong(data):
         raise ImageError(f"{name}: the file is {problem}")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        image = _decoded(data)
     except cv2.error as error:
         raise ImageError(_refusal(name, str(error))) from error
     if image is None:
         raise ImageError(f"{name}: {_why_not(data)}")
-    return _check_side(np.asarray(image, np.uint8), f"{name}: ")
+    return _check_side(image, f"{name}: ")
+
+
+def _decoded(data: bytes) -> Image | None:
+    """What OpenCV makes of a file; None: nothing."""
+    white = _unscaled_white(data)
+    flags = cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if white else 0)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if white and image is not None:
+        image = cv2.convertScaleAbs(image, alpha=255 / white)
+    return None if image is None else np.asarray(image, np.uint8)
+
+
+def _unscaled_white(data: bytes) -> int | None:
+    """The pixel value of white in a PNM file, where OpenCV would take another for it: it reckons
+    with 255 or 65535, and scales only numbers in text up to 255."""
+    found = _PNM.match(data)
+    if found is None:
+        return None
+    white = int(found[1])
+    scaled = white in (255, 65535) or (white < 255 and data[:2] in (b"P2", b"P3"))
+    return None if scaled else white
 
 
 def check_image(image: object) -> Image:

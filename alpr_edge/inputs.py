@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alpr_edge.errors import UsageError
-from alpr_edge.images import SUFFIXES
+from alpr_edge.images import STDIN, SUFFIXES
 
 NOT_THERE = "no such file or folder"
 
@@ -26,7 +26,7 @@ def find_pictures(paths: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for path in paths:
-        found += ["/dev/stdin"] if path == "-" else _expand(path)
+        found += [STDIN] if path == "-" else _expand(path)
     if not any(_is_input(file) for file in found):
         raise UsageError(
             f"{'; '.join(f'{path}: {_why_not(path)}' for path in paths)}; give picture files, "

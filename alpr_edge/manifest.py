@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from alpr_edge import strict
-from alpr_edge.errors import ModelError
+from alpr_edge.errors import ModelError, OutputError
+from alpr_edge.files import replace_file
 
 SCHEMA = 1
 READABLE_FROM = "0.1.0"
@@ -230,15 +231,21 @@ def to_dict(manifest: Manifest) -> dict[str, Any]:
 
 
 def save(manifest: Manifest, folder: Path) -> Path:
-    """Write ``folder/manifest.json``; the model files must already be there.
+    """Write ``folder/manifest.json``, whole or not at all; the model files must already be there.
 
     Raises:
         ModelError: a file of ``files`` is absent or has another hash.
+        OutputError: it cannot be written; the one that was there stays.
     """
     path = folder / FILENAME
     verify_files(manifest, path)
     text = json.dumps(to_dict(manifest), indent=2, ensure_ascii=False)
-    path.write_text(text + "\n", "utf-8")
+    try:
+        replace_file(path, f"{text}\n".encode())
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}; free the disk or choose another folder"
+        ) from error
     return path
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from alpr_edge.data.sample import PlateTruth, Sample, policy
 from alpr_edge.decode import box_iou
 from alpr_edge.edits import edit_distance
+from alpr_edge.errors import DataError
 from alpr_edge.geometry import sides
 from alpr_edge.rates import Rate, Ratio, Spread
 from alpr_edge.types import Box, Detection, Plate, Quad
@@ -124,10 +125,16 @@ def sure_threshold(
     frames: Sequence[FrameResult], false_per_picture: float = FALSE_PER_PICTURE
 ) -> float:
     """The lowest of :data:`SCORES` that leaves at most so many false detections a completely
-    annotated frame; the highest where none does or no frame is complete.
+    annotated frame; the highest where none does.
 
     A missed plate is lost, a false one costs one reading and then shows by its text's confidence.
+
+    Raises:
+        DataError: no frame is completely annotated, so that none tells what is false.
     """
+    if not any(frame.sample.complete for frame in frames):
+        raise DataError(f"no frame is completely annotated, of {len(frames)}: nobody knows which "
+                        "detections are false; annotate every plate of some frames")
     for score in SCORES:
         sure = [at_least(frame, score) for frame in frames]
         if detection_rates(sure, IOU_FOUND).false_per_picture.value <= false_per_picture:

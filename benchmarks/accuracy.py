@@ -240,7 +240,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     before = Conditions.now()
     named = isa.asked_and_proven(options.isa)
     models = {folder_name(folder): ALPR(models=folder, min_confidence=0.0) for folder in folders}
-    if (warning := unlike(models)) is not None:
+    if (warning := unlike({name: model.detector for name, model in models.items()})) is not None:
         print(f"warning: {warning}", file=sys.stderr)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("measuring")

@@ -109,13 +109,15 @@ class Contestant:
 
 
 class ModelContestant(Contestant):
-    """The pipeline of a models folder, as this CPU takes it (:mod:`alpr_edge.picks`)."""
+    """The pipeline of a models folder, as this CPU takes it (:mod:`alpr_edge.picks`): the models
+    and threads of :class:`~alpr_edge.pipeline.ALPR` itself."""
 
     def __init__(self, folder: Path, threads: int) -> None:
-        chooser = Chooser(models=folder)
+        chooser = Chooser(models=folder, threads=threads)
+        detector, reader = chooser.setting("detector"), chooser.setting("reader")
         self.name = folder_name(folder)
-        self.detector = PlateDetector(chooser.setting("detector").folder, threads=threads)
-        self.reader = PlateReader(chooser.setting("reader").folder, threads=threads)
+        self.detector = PlateDetector(detector.folder, threads=detector.threads)
+        self.reader = PlateReader(reader.folder, threads=reader.threads)
         super().__init__(self.detector, self.reader)
 
     def engines(self) -> dict[str, Engine]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from alpr_edge import confidence
-from benchmarks.figures import number
+from benchmarks.figures import finite, number
 
 ALL_CROPS = "all crops"
 """The pool whose reliability bins and curve are written too."""
@@ -52,13 +51,13 @@ def _entry(model: Certainty, members: Sequence[int], whole: bool) -> dict[str, A
         "threshold": model.least,
         "false_reads": number(confidence.false_reads(sure, right, model.least)),
         "false_rejects": number(confidence.false_rejects(sure, right, model.least)),
-        "auc": _finite(curve.auc),
-        "calibration_error": _finite(confidence.calibration_error(bins)),
+        "auc": finite(curve.auc),
+        "calibration_error": finite(confidence.calibration_error(bins)),
         "thresholds": [_threshold(sure, right, most) for most in FALSE_READ_RATES],
     }
     if whole:
         entry["reliability"] = [
-            {"low": b.low, "high": b.high, "confidence": _finite(b.mean_confidence),
+            {"low": b.low, "high": b.high, "confidence": finite(b.mean_confidence),
              "right": number(b.right)}
             for b in bins
         ]
@@ -94,7 +93,3 @@ def confusion(texts: Sequence[str], truths: Sequence[str]) -> list[dict[str, Any
     """Characters taken for others, the most frequent first; "" read: missed, "" truth: added."""
     pairs = sorted(confidence.confusions(texts, truths).items(), key=lambda row: (-row[1], row[0]))
     return [{"truth": true, "read": read, "count": count} for (read, true), count in pairs]
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -76,7 +76,7 @@ def medians(without: Sequence[Start], cached: Sequence[Start]) -> dict[str, Any]
 
     return {
         **{f"{step}_ms": median(without, [step]) for step in STEPS},
-        "compile_cached_ms": median(cached, ["compile"]),
+        **{f"{step}_cached_ms": median(cached, [step]) for step in STEPS},
         "total_ms": median(without, STEPS), "total_cached_ms": median(cached, STEPS),
         "samples": {"without": list(without), "cached": list(cached)},
     }
@@ -84,20 +84,16 @@ def medians(without: Sequence[Start], cached: Sequence[Start]) -> dict[str, Any]
 
 def markdown(report: dict[str, Any]) -> str:
     """The figures as a table."""
-    rows = {
-        "import": ("import_ms", "import_ms"), "load": ("load_ms", "load_ms"),
-        "compile": ("compile_ms", "compile_cached_ms"),
-        "first result": ("first_result_ms", "first_result_ms"),
-        "**together**": ("total_ms", "total_cached_ms"),
-    }
+    rows = {step.replace("_", " "): step for step in STEPS} | {"**together**": "total"}
+    figures = medians(**report["samples"])
     return "\n".join([
         *told_noise(report),
         f"{report['machine']['cpu']}, {report['threads']} threads, ISA {report['isa']['asked']} "
         f"(oneDNN: {report['isa']['onednn']}), models {report['folder']}; medians of "
         f"{report['runs']} fresh processes of each kind, ms.",
         "", "| | no cache | compiled models cached |", "|---|---|---|",
-        *(f"| {name} | {' | '.join(f'{report[key]:.1f}' for key in keys)} |"
-          for name, keys in rows.items()),
+        *(f"| {name} | {figures[f'{step}_ms']:.1f} | {figures[f'{step}_cached_ms']:.1f} |"
+          for name, step in rows.items()),
     ])
 
 
@@ -114,8 +110,9 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     Raises:
         AlprEdgeError: wrong options, data or models.
     """
-    if options.runs < FEWEST:
-        raise UsageError(f"--runs is {options.runs}; allowed: {FEWEST} or more")
+    for name, fewest in (("runs", FEWEST), ("threads", 1)):
+        if (number := getattr(options, name)) < fewest:
+            raise UsageError(f"--{name} is {number}; allowed: {fewest} or more")
     code = isa.respawn(options.isa, arguments)
     if code is not None:
         return code

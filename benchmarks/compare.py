@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +33,7 @@ SAME: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("CPU", ("machine", "cpu")), ("cores", ("machine", "usable_cores")),
     ("instruction set", ("isa", "onednn")), ("threads", ("threads",)),
     ("pictures", ("scenes",)), ("pace", ("pace",)),
-    ("launches", ("launches",)),
+    ("runs", ("runs",)), ("launches", ("launches",)),
 )
 """What must be equal for two reports to compare: its name and where a report has it."""
 
@@ -76,10 +77,9 @@ def compare(
     paces = _paces(first, second)
     if differences(first, second):  # the pace is of the same settings, and would hide what they do
         paces = np.ones_like(paces[0]), np.ones_like(paces[1])
-    launches = [report.get("launches", 1) for report in (first, second)]
-    blocks = min((number for number in launches if number > 1), default=BLOCKS)
+    launches = first.get("launches", 1), second.get("launches", 1)
     found = [
-        _compared(one, two, case, paces, blocks)
+        _compared(one, two, case, paces, launches)
         for one, two in _pairs(first["models"], second["models"], anyway)
         for case in one["cases"] if case in two["cases"]
     ]
@@ -158,11 +158,20 @@ def _paces(first: Mapping[str, Any], second: Mapping[str, Any]) -> Pair:
 
 
 def _compared(
-    one: Mapping[str, Any], two: Mapping[str, Any], case: str, paces: Pair, blocks: int
+    one: Mapping[str, Any], two: Mapping[str, Any], case: str, paces: Pair,
+    launches: tuple[int, int],
 ) -> Compared:
+    """Of the runs that both have, in as many blocks as processes made them."""
     samples = [np.asarray(m["cases"][case]["samples"], float) for m in (one, two)]
     runs = min(map(len, samples))
-    paced = [times[:runs] / pace[:runs] for times, pace in zip(samples, paces, strict=True)]
+    processes = [_processes(len(times), number, runs)
+                 for times, number in zip(samples, launches, strict=True) if number > 1]
+    blocks = min(processes, default=BLOCKS)
+    if blocks == 1:
+        raise DataError(f"{case}: the {runs} runs that both reports have are of one process of "
+                        f"{max(launches)}; measure with more --runs")
+    samples = [times[:runs] for times in samples]
+    paced = [times / pace[:runs] for times, pace in zip(samples, paces, strict=True)]
     try:
         ratio = paired_ratio(*paced, blocks)
     except ValueError as error:
@@ -172,6 +181,12 @@ def _compared(
         model=" → ".join(names), case=case, ratio=ratio,
         first_ms=float(np.median(samples[0])), second_ms=float(np.median(samples[1])),
     )
+
+
+def _processes(all_runs: int, launches: int, runs: int) -> int:
+    """How many of ``launches`` processes that shared ``all_runs`` made the first ``runs``."""
+    shares = np.array_split(np.arange(all_runs), launches)
+    return sum(bool((share < runs).any()) for share in shares)
 
 
 def table(found: Sequence[Compared]) -> str:
@@ -210,7 +225,7 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     found = compare(*reports, anyway=options.anyway)
     for path, report in zip(options.reports, reports, strict=True):
         for reason in report["conditions"]["noise"]:
-            print(f"noisy: {path.name}: {reason}")
+            print(f"noisy: {path.name}: {reason}", file=sys.stderr)
     if (other := differences(*reports)) and not options.json:
         print(f"the reports differ in {'; '.join(other)}: ratios are of the times as they are")
     elif abs(changed := mood(*reports) - 1) > MOOD and not options.json:

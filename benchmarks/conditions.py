@@ -17,7 +17,7 @@ from alpr_edge.cpu import BUSY, load_average
 BACKGROUND = 0.1
 """Cores that others may use before a run is called noisy."""
 STEADY_GOVERNORS = frozenset({"performance"})
-_PROC, _SYS = Path("/proc"), Path("/sys/devices/system/cpu")
+_PROC, CPUS = Path("/proc"), Path("/sys/devices/system/cpu")
 _WATCH_SECONDS = 0.5
 
 
@@ -33,7 +33,7 @@ class Conditions:
     governor: str | None
 
     @classmethod
-    def now(cls, proc: Path = _PROC, sys: Path = _SYS) -> Conditions:
+    def now(cls, proc: Path = _PROC, sys: Path = CPUS) -> Conditions:
         """Look for half a second, in which this process does nothing."""
         return cls(
             load=load_average(), background=_background(proc), throttled=_throttled(sys),
@@ -79,7 +79,7 @@ def _background(proc: Path) -> float | None:
 
 def _busy_seconds(proc: Path) -> float | None:
     """CPU time of all processes since the start, waiting not counted."""
-    first = _read(proc / "stat").partition("\n")[0].split()
+    first = told_by(proc / "stat").partition("\n")[0].split()
     if len(first) < 9 or first[0] != "cpu":
         return None
     user, nice, system, _, _, irq, softirq, steal = map(int, first[1:9])
@@ -87,12 +87,12 @@ def _busy_seconds(proc: Path) -> float | None:
 
 
 def _throttled(sys: Path) -> int | None:
-    counts = [_read(path) for path in _cores(sys, "thermal_throttle/core_throttle_count")]
+    counts = [told_by(path) for path in _cores(sys, "thermal_throttle/core_throttle_count")]
     return sum(map(int, counts)) if counts and all(c.isdigit() for c in counts) else None
 
 
 def _governors(sys: Path) -> str | None:
-    found = {_read(path) for path in _cores(sys, "cpufreq/scaling_governor")} - {""}
+    found = {told_by(path) for path in _cores(sys, "cpufreq/scaling_governor")} - {""}
     return ", ".join(sorted(found)) or None
 
 
@@ -100,7 +100,8 @@ def _cores(sys: Path, name: str) -> Sequence[Path]:
     return sorted(sys.glob(f"cpu[0-9]*/{name}"))
 
 
-def _read(path: Path) -> str:
+def told_by(path: Path) -> str:
+    """What a file of the kernel's says; nothing where it cannot be read."""
     try:
         return path.read_text("ascii").strip()
     except (OSError, ValueError):

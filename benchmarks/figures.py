@@ -31,6 +31,11 @@ def number(figure: Figure) -> dict[str, Any]:
     return extra | {key: value for key, value in known.items() if math.isfinite(value)}
 
 
+def finite(value: float) -> float | None:
+    """The value for a report, None where it is not finite: JSON has no NaN."""
+    return value if math.isfinite(value) else None
+
+
 def paired(first: Hits, second: Hits) -> dict[str, Any]:
     """Two hit lists over the same items: who was right where, and the second's rate less the
     first's with its 95 % interval."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.cases import Case, Contestant, Ms, NullDetector, NullReader, without_load
+from benchmarks.conditions import CPUS, told_by
 from benchmarks.scenes import Scene
 
 WARM_UP = 10
@@ -27,18 +30,37 @@ class Timings:
 
 @contextlib.contextmanager
 def pinned(threads: int) -> Iterator[list[int] | None]:
-    """Keep this process on the first ``threads`` of its cores, where it has more: tells which.
-    None: it has no more, or the system cannot do it."""
+    """Keep this process on ``threads`` of its cores (:func:`fastest_first`), where it has more:
+    tells which. None: it has no more, or the system cannot do it."""
     before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     if threads >= len(before):
         yield None
         return
-    cores = sorted(before)[:threads]
+    cores = sorted(fastest_first(before)[:threads])
     os.sched_setaffinity(0, cores)
     try:
         yield cores
     finally:
         os.sched_setaffinity(0, before)
+
+
+def fastest_first(cpus: Iterable[int], sys: Path = CPUS) -> list[int]:
+    """Logical CPUs: one of each physical core, the fastest cores first, then their siblings. What
+    Linux does not tell counts as alike, then the lower number is first."""
+    def number(cpu: int, fact: str) -> int:
+        told = told_by(sys / f"cpu{cpu}" / fact)
+        return int(told) if told.isdigit() else 0
+
+    def slowness(cpu: int) -> tuple[int, int, int]:
+        return -number(cpu, "cpu_capacity"), -number(cpu, "cpufreq/cpuinfo_max_freq"), cpu
+
+    seen: Counter[str] = Counter()
+    rounds = []
+    for cpu in sorted(cpus, key=slowness):
+        core = told_by(sys / f"cpu{cpu}" / "topology/thread_siblings_list") or str(cpu)
+        rounds.append((seen[core], cpu))
+        seen[core] += 1
+    return [cpu for _, cpu in sorted(rounds, key=lambda one: one[0])]
 
 
 def measure(

@@ -29,6 +29,9 @@ from benchmarks.pace import Pace
 from benchmarks.requests import SIXTEEN_BITS, PrecisionError
 from benchmarks.scenes import Scene
 
+KILLED = ("the process that measured was killed, perhaps for want of memory; free some and measure "
+          "again")
+"""What is told of a process that a signal ended."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -101,8 +104,7 @@ def _fresh(plan: Plan) -> Measured:
         try:
             return pool.submit(measured, plan).result()
         except BrokenProcessPool as error:
-            raise AlprEdgeError("the process that measured was killed, perhaps for want of memory; "
-                                "free some and measure again") from error
+            raise AlprEdgeError(KILLED) from error
 
 
 def _end_with_parent() -> None:

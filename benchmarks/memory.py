@@ -23,10 +23,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from alpr_edge import heap
-from alpr_edge.errors import DataError, ExitCode, UsageError
+from alpr_edge.errors import AlprEdgeError, DataError, ExitCode, UsageError
 from alpr_edge.pipeline import ALPR
 from benchmarks import isa, record
 from benchmarks.conditions import Conditions
+from benchmarks.launches import KILLED
 from benchmarks.models import folder_name
 from benchmarks.pictures import add_reading, picture_files
 
@@ -150,7 +151,7 @@ def _run(
     """The notes of a fresh process, and its peak.
 
     Raises:
-        SystemExit: the process failed; it told why.
+        SystemExit: the process failed; it told why. AlprEdgeError: it was killed.
     """
     command = [sys.executable, "-m", "benchmarks", *arguments, "--child"]
     notes: list[tuple[int, float]] = []
@@ -168,6 +169,8 @@ def _run(
         except KeyboardInterrupt:
             child.terminate()
             raise
+    if child.returncode < 0:
+        raise AlprEdgeError(KILLED)
     if child.returncode:
         raise SystemExit(child.returncode)
     return notes, peak

@@ -5,7 +5,8 @@
 The latency is of one request after another, the throughput of as many at once as OpenVINO finds
 best. The layers are timed in a second copy of the network, because timing them slows it. The share
 of the peak is the time that the network's products would take at the speed of a large product
-(:mod:`benchmarks.peak`), each at that of its precision, over the time that the network takes.
+(:mod:`benchmarks.peak`), each at that of its precision, over the time that the network takes, both
+with as many requests at once.
 """
 
 from __future__ import annotations
@@ -51,13 +52,12 @@ def measure(
     network = requests.compiled(model, settings)
     requests.check_precision(network, settings.precision)
     inputs = requests.random_inputs(network)
-    before = _peaks(macs, settings, seconds * PEAK_SHARE)
+    crowded = dataclasses.replace(settings, hint="throughput")
+    before = _peaks(macs, crowded, seconds * PEAK_SHARE)
     samples = requests.one_by_one(network, inputs, seconds)
-    crowd = network if settings.hint == "throughput" else requests.compiled(
-        model, dataclasses.replace(settings, hint="throughput")
-    )
+    crowd = network if settings == crowded else requests.compiled(model, crowded)
     load = requests.at_once(crowd, [inputs], seconds)
-    after = _peaks(macs, settings, seconds * PEAK_SHARE)
+    after = _peaks(macs, crowded, seconds * PEAK_SHARE)
     peaks = {name: max(value, after[name]) for name, value in before.items()}
     return {
         "model": path.name if path.is_absolute() else str(path),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alpr_edge.detector import PlateDetector
 from alpr_edge.picks import MODELS
-from alpr_edge.pipeline import ALPR
+from alpr_edge.types import DetectorLike
 
 
 def folder_name(folder: Path) -> str:
@@ -15,11 +15,12 @@ def folder_name(folder: Path) -> str:
     return "shipped" if folder.resolve() == MODELS.resolve() else str(folder)
 
 
-def unlike(models: Mapping[str, ALPR]) -> str | None:
-    """What to know where one pipeline has a closer look and another has none; else None."""
+def unlike(detectors: Mapping[str, DetectorLike]) -> str | None:
+    """What to know where the detector of one models folder has a closer look and that of another
+    has none; else None."""
     closer = {
-        name: isinstance(model.detector, PlateDetector) and model.detector.closer is not None
-        for name, model in models.items()
+        name: isinstance(detector, PlateDetector) and detector.closer is not None
+        for name, detector in detectors.items()
     }
     without = [name for name, has in closer.items() if not has]
     if not without or len(without) == len(closer):

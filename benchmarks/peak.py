@@ -1,7 +1,7 @@
 """What a large product reaches here: the peak that a network's share is told of.
 
-It is measured, not looked up: a dense convolution, of the same settings as the network and in the
-same process, so under the same cap of the instruction set and at the same clock.
+It is measured, not looked up: a dense convolution, of the same settings as the network under
+load and in the same process, so under the same cap of the instruction set and at the same clock.
 """
 
 from __future__ import annotations

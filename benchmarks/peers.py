@@ -178,7 +178,10 @@ def parse(peers: Sequence[str]) -> dict[str, list[str]]:
     commands = {OURS: list(OUR_COMMAND)}
     for peer in peers:
         name, _, command = peer.partition("=")
-        words = shlex.split(command)
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise UsageError(f"--against {peer!r}: {error}; quote COMMAND as in a shell") from error
         if not name or not words:
             raise UsageError(f"--against {peer!r}; needed: NAME=COMMAND, a reader and its adapter")
         if name in commands:

@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from alpr_edge.errors import ExitCode, OutputError
+from alpr_edge.errors import ExitCode, OutputError, UsageError
 from alpr_edge.markdown import replace_block
 from benchmarks import record, report_html, report_plots
 from benchmarks.report_facts import Reports, load
@@ -40,8 +40,11 @@ def main(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 
     Raises:
         DataError: reports or markers are missing. OutputError: a file cannot be written.
-        UsageError: matplotlib or markdown-it-py is not installed.
+        UsageError: matplotlib or markdown-it-py is not installed, or a file has no suffix.
     """
+    if options.markdown and not options.markdown.suffix:
+        raise UsageError(f"--markdown {options.markdown} is the folder of its own plots; give the "
+                         f"file a suffix: {options.markdown}.md")
     reports = load(options.folder)
     drawings = {plot.name: report_plots.svg(plot) for plot in all_plots(reports)}
     if options.html:

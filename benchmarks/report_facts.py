@@ -19,8 +19,9 @@ RECORDED = frozenset({"budget", "cold", "energy", "memory", "model", "origin", "
 """Kinds whose figures are worth nothing without :func:`benchmarks.record.record`'s facts."""
 
 
-OTHERS = frozenset({"ablations", "accuracy", "cameras", "corrupt", "events", "optimize", "sizes"})
-"""The other kinds that a name may begin with."""
+OTHERS = {"ablations": "variants", "accuracy": "metrics", "cameras": "cameras",
+          "corrupt": "metrics", "events": "events", "optimize": "measured", "sizes": "rows"}
+"""The other kinds that a name may begin with, and what a report of each has."""
 
 
 def load(folder: Path) -> dict[str, dict[str, Any]]:
@@ -31,9 +32,9 @@ def load(folder: Path) -> dict[str, dict[str, Any]]:
     """
     reports = {path.stem: _load(path) for path in sorted(folder.glob("*.json"))}
     for name in reports:
-        if kind_of(name) not in RECORDED | OTHERS:
+        if kind_of(name) not in RECORDED | OTHERS.keys():
             raise DataError(f"{folder / name}.json: a report's name begins with its kind, one of "
-                            f"{', '.join(sorted(RECORDED | OTHERS))}; rename it")
+                            f"{', '.join(sorted(RECORDED | OTHERS.keys()))}; rename it")
     if not reports:
         raise DataError(f"{folder} holds no report; see docs/benchmark.md for the commands")
     return reports
@@ -48,6 +49,9 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(report, dict) or (kind in RECORDED and report.get("kind") != kind):
         raise DataError(f"{path} is no report of `python -m benchmarks {kind}` as this version "
                         "writes it; measure again, or move it elsewhere")
+    if kind in OTHERS and OTHERS[kind] not in report:
+        raise DataError(f"{path} has no {OTHERS[kind]!r}, which every report named {kind} has; "
+                        "measure again, or move it elsewhere")
     return report
 
 

@@ -33,6 +33,7 @@ from benchmarks import isa, machine, record
 from benchmarks.accuracy import load
 from benchmarks.cases import Case, Contestant, NullReader
 from benchmarks.conditions import Conditions
+from benchmarks.figures import finite
 from benchmarks.harness import measure, unpaced
 from benchmarks.scenes import make_scenes
 from benchmarks.scores import WIDE_PLATE
@@ -52,7 +53,11 @@ def recalls(data: Path, split: str, detectors: Sequence[PlateDetector]) -> list[
 
 
 def row(results: Sequence[FrameResult]) -> dict[str, Any]:
-    """The figures of one detector at its lowest threshold that is sure enough."""
+    """The figures of one detector at its lowest threshold that is sure enough.
+
+    Raises:
+        DataError: no frame is completely annotated.
+    """
     threshold = metrics.sure_threshold(results)
     results = [metrics.at_least(frame, threshold) for frame in results]
     complete = [frame for frame in results if frame.sample.complete]
@@ -69,7 +74,7 @@ def row(results: Sequence[FrameResult]) -> dict[str, Any]:
         "wide": _rate(next(iter(wide.values()))),
         "complete": _rate(rates.recall),
         "precision": _rate(rates.precision),
-        "corner_median": corners.value,
+        "corner_median": finite(corners.value),
     }
 
 
@@ -96,8 +101,9 @@ def markdown(rows: Sequence[dict[str, Any]], facts: str) -> str:
     for one in rows:
         rates = [*one["by_width"].values(), one["wide"], one["complete"], one["precision"]]
         counts = [f"{r['k']}/{r['n']}" for r in rates]
+        error = one["corner_median"]
         cells = [one["input"], f"{one['threshold']:.2f}", *counts,
-                 f"{one['corner_median']:.1%}", f"{one['ms']:.1f} ms"]
+                 "-" if error is None else f"{error:.1%}", f"{one['ms']:.1f} ms"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ from benchmarks.cases import (
 )
 from benchmarks.conditions import Conditions
 from benchmarks.launches import Measured, Plan, spread
+from benchmarks.models import folder_name, unlike
 from benchmarks.scenes import FRAMES, make_scenes
 from benchmarks.stages_tables import markdown
 from benchmarks.statistics import BLOCKS, paired_ratio, summary
@@ -155,8 +157,13 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     frames, numbers = dict.fromkeys(options.frames), dict.fromkeys(options.plates)
     cases = [Case(frame, plates) for frame in frames for plates in numbers]
     with tempfile.TemporaryDirectory() as folder:
-        first = ModelContestant(folders[0], options.threads)
-        scenes = make_scenes(options.data, list(frames), Path(folder), first.detector.predict)
+        detectors = {
+            folder_name(one): ModelContestant(one, options.threads).detector for one in folders
+        }
+        if (warning := unlike(detectors)) is not None:
+            print(f"warning: {warning}", file=sys.stderr)
+        first = next(iter(detectors.values()))
+        scenes = make_scenes(options.data, list(frames), Path(folder), first.predict)
         plan = Plan(
             folders=folders, threads=options.threads, scenes=scenes, cases=cases, runs=options.runs
         )

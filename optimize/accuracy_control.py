@@ -53,8 +53,8 @@ def quantize_with_control(
     Raises:
         ModelError: ``source`` or the detector is no intact model folder.
         DataError: there is nothing to judge on.
-        StepFailedError: the search failed, decoded results differ too much, or nothing runs in
-            8 bits any more.
+        StepFailedError: decoded results differ too much, or nothing runs in 8 bits any more.
+        ChildError: the search was killed or broke down.
     """
     parent = manifests.load(source)
 

@@ -55,6 +55,7 @@ def quantize_best(
 
     Raises:
         StepFailedError: all are beyond the tolerances. DataError: there is nothing to judge on.
+        ChildError: a child process was killed or broke down, which tells nothing of its candidate.
     """
     judging.pictures(manifests.load(source).task)  # else it would fail when all are made
     made: list[StepResult] = []

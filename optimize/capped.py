@@ -20,7 +20,6 @@ from typing import Any
 from alpr_edge import isa
 from alpr_edge.cpu import BUSY, load_average
 from alpr_edge.errors import AlprEdgeError
-from optimize.steps import StepFailedError
 from training.torch_cap import environment
 
 _ROOT = Path(__file__).parent.parent
@@ -31,6 +30,10 @@ _HOMES = {
 """Module of each work: only what is needed is loaded."""
 _PATIENCE, _LOOK = 150.0, 5.0
 """Seconds; the load average is computed anew every 5."""
+
+
+class ChildError(AlprEdgeError):
+    """A child process was killed or broke down: nothing is known of what it worked on."""
 
 
 @functools.cache
@@ -50,7 +53,8 @@ def run_capped(work: str, target: str, **arguments: Any) -> Any:
 
     Raises:
         UsageError: this CPU cannot execute the target. LibraryError: the cap is not effective.
-        StepFailedError: the child process failed; its message is part of this one's.
+        AlprEdgeError: the work's own error, of its class. ChildError: the child process was killed
+            or broke down.
     """
     name = verified(target)
     text = json.dumps(arguments, default=_path)
@@ -59,10 +63,21 @@ def run_capped(work: str, target: str, **arguments: Any) -> Any:
         env=environment(target), capture_output=True, text=True, check=False,
     )
     if ran.returncode:
-        raise StepFailedError(
-            f"{work} at {name} ended with {ran.returncode}: {ran.stderr.strip()}"
+        how = "was killed" if ran.returncode < 0 else "broke down"
+        raise ChildError(
+            f"{work} at {name} {how} ({ran.returncode}), perhaps for want of memory; end other "
+            f"programs, or give a smaller --limit. It told: {ran.stderr.strip() or 'nothing'}"
         )
-    return json.loads(ran.stdout.splitlines()[-1])
+    told = json.loads(ran.stdout.splitlines()[-1])
+    if "error" in told:
+        raise _error_class(told["error"])(f"{work} at {name}: {told['message']}")
+    return told["result"]
+
+
+def _error_class(name: str) -> type[AlprEdgeError]:
+    """An error by its name, so that it ends this process as it would have ended the child's."""
+    kinds = {kind.__name__: kind for kind in AlprEdgeError.__subclasses__()}
+    return kinds.get(name, AlprEdgeError)
 
 
 def settle() -> None:
@@ -83,15 +98,14 @@ def _path(value: Any) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """The child process: print the result as the last line."""
+    """The child process: print the result, or the work's own error, as the last line."""
     work, text = arguments
     function = getattr(importlib.import_module(f"optimize.{_HOMES[work]}"), f"{work}_work")
     try:
-        result = function(**json.loads(text))
+        told = {"result": function(**json.loads(text))}
     except AlprEdgeError as error:
-        print(error, file=sys.stderr)
-        return int(error.exit_code)
-    print(json.dumps(result))
+        told = {"error": type(error).__name__, "message": str(error)}
+    print(json.dumps(told))
     return 0
 
 

@@ -183,7 +183,7 @@ def compare_at(
     Raises:
         UsageError: this CPU cannot execute the target.
         LibraryError: the cap is not effective.
-        StepFailedError: the child process failed.
+        AlprEdgeError: see :func:`optimize.capped.run_capped`.
     """
     found = run_capped(
         "compare", target, parent=parent, child=child, data=data,

@@ -131,7 +131,7 @@ def evaluate_at(folder: Path, out: Path, judging: Judging) -> Accuracy:
 
     Raises:
         UsageError: this CPU cannot execute the target. DataError: there is nothing to judge on.
-        StepFailedError: the child process failed.
+        AlprEdgeError: see :func:`optimize.capped.run_capped`.
     """
     manifest = manifests.load(folder)
     target, split = judging.target, judging.split

@@ -4,7 +4,7 @@ A *variant* is a model folder ``OUT/NAME/TASK`` made by a chain of steps: an IR,
 was made from, the checkpoint and the ONNX file. Accuracy and latency are measured in processes
 capped to the target. Accuracies are kept for the same model, target and pictures; latencies are
 taken anew when any variant changed, because only those of one run, where the models take turns,
-compare.
+compare, or when the machine was busy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from alpr_edge import manifest as manifests
-from alpr_edge.cpu import cpu_name
+from alpr_edge.cpu import BESIDE, BUSY, cpu_name, usable_cores
 from alpr_edge.data import Sample
 from alpr_edge.engine import runtime_version
 from alpr_edge.errors import UsageError
@@ -26,13 +26,13 @@ from optimize.capped import run_capped, settle, verified
 from optimize.count import Counts, count
 from optimize.evaluate import Accuracy, Judging, Latency, code_hash, evaluate_at
 from optimize.networks import Kind, kind_of
+from optimize.options import timing
 from optimize.report import (
     ONNX,
     PICK,
     REPORT,
     TORCH,
     UNTRAINED,
-    Drop,
     Measured,
     Variant,
     drop,
@@ -43,6 +43,8 @@ from optimize.steps import fingerprint, remembered, write_json
 
 Made = dict[str, tuple[Path, Manifest]]
 """Variants by name, the root first."""
+_PACKAGES = {Kind.PYTORCH: "torch", Kind.ONNX: "onnxruntime", Kind.OPENVINO: "openvino"}
+"""What a variant's latency depends on the version of."""
 
 
 def find_variants(out: Path, task: str) -> list[Path]:
@@ -97,7 +99,8 @@ def measure(
     report: Path | None = None, latency_only: bool = False,
 ) -> Measured:
     """Measure variants of one task, the root first; write ``out/report.json`` and the figures into
-    each variant's manifest, or, where another ``report`` is named, that file alone. With
+    each variant's manifest, or, where another ``report`` is named, that file alone. ``threads`` are
+    a detector's; a reader has :data:`~alpr_edge.cpu.BESIDE`, as in the runtime. With
     ``latency_only``, and of what was never trained, no accuracy is measured; what the report has of
     the same models stays.
 
@@ -105,10 +108,12 @@ def measure(
         UsageError: folders of several tasks or of one name, a root that is no trained IR, a report
             of another split, or a target that this CPU cannot execute.
         DataError: there is nothing to judge on. ModelError: a folder is no intact model.
-        StepFailedError: a child process failed. OutputError: the report cannot be written.
+        ChildError: a child process was killed or broke down.
+        OutputError: the report or a manifest cannot be written.
     """
     made = _loaded(folders, out)
     task = _root(made)[1].task
+    threads = threads if task == "detector" else BESIDE
     path = report or out / REPORT
     told = load_report(path, judging.split)
     onednn = verified(judging.target)
@@ -132,7 +137,7 @@ def measure(
     write_json(path, with_entry(told, measured))
     if report is None:
         for variant in measured.variants:
-            _write_metrics(made[variant.name][0], variant, measured, judging.split)
+            _write_metrics(made[variant.name][0], variant, measured, judging)
     return measured
 
 
@@ -196,16 +201,20 @@ def _root(made: Made) -> tuple[Path, Manifest]:
 def _latencies(
     made: Made, out: Path, judging: Judging, threads: int, runs: int
 ) -> dict[str, Any]:
-    """The last latencies where they are of the same variants and conditions."""
+    """The last latencies where they are of the same variants and conditions, and the machine was
+    not busy."""
     models = [fingerprint(manifest) for _, manifest in made.values()]
     task = _root(made)[1].task
     inputs = {"models": models, "target": judging.target, "threads": threads, "runs": runs,
-              "pictures": judging.digest(task), "cpu": cpu_name(), "code": code_hash(),
-              "openvino": runtime_version()}
+              "pictures": judging.digest(task), "cpu": cpu_name(), "cores": usable_cores(),
+              "code": code_hash(), "tools": manifests.tool_versions(
+                  *sorted({_PACKAGES[kind_of(manifest)] for _, manifest in made.values()}))}
     note = out / "steps" / f"latency-{judging.target}-{judging.split}-{task}.json"
     found: dict[str, Any] = remembered(
         note, inputs, lambda: _take_times(made, judging, threads, runs)
     )
+    if found["load_before"] > BUSY:
+        note.unlink(missing_ok=True)
     return found
 
 
@@ -265,19 +274,23 @@ def _counts(folder: Path, manifest: Manifest, made: Made) -> Counts:
     return count(root)
 
 
-def _write_metrics(folder: Path, variant: Variant, measured: Measured, split: str) -> None:
+def _write_metrics(folder: Path, variant: Variant, measured: Measured, judging: Judging) -> None:
     """Replace the manifest's metrics of this target and split; its ancestors stay as they are."""
     manifest = manifests.load(folder)
-    others = [m for m in manifest.metrics if (m.isa, m.split) != (measured.target, split)]
-    mine = _metrics(variant, drop(measured.root, variant), measured.target, split)
+    others = [m for m in manifest.metrics if (m.isa, m.split) != (measured.target, judging.split)]
+    mine = _metrics(variant, measured, judging)
     manifests.save(dataclasses.replace(manifest, metrics=(*others, *mine)), folder)
 
 
-def _metrics(variant: Variant, lost: Drop | None, target: str, split: str) -> list[Metric]:
-    command = f"python -m optimize measure --target {target} --split {split}"
-    common: dict[str, Any] = {"split": split, "command": command, "isa": target}
+def _metrics(variant: Variant, measured: Measured, judging: Judging) -> list[Metric]:
+    command = (
+        f"python -m optimize measure --target {measured.target} --split {judging.split} "
+        f"{timing(measured.threads, measured.runs, judging.limit)}"
+    )
+    common: dict[str, Any] = {"split": judging.split, "command": command, "isa": measured.target}
     values: dict[str, float | None] = {
         "p50 ms": variant.latency.p50, "p90 ms": variant.latency.p90,
+        "load average before": measured.load_before,
         "parameters": variant.parameters, "GMAC": variant.macs / 1e9,
     }
     metrics = []
@@ -288,7 +301,7 @@ def _metrics(variant: Variant, lost: Drop | None, target: str, split: str) -> li
             "average precision": variant.accuracy.average_precision,
             "false detections per picture": variant.accuracy.false_per_picture,
         }
-    if lost is not None:
+    if (lost := drop(measured.root, variant)) is not None:
         values["drop in points"] = lost.hits
     return metrics + [
         Metric(what=name, value=float(value), **common)

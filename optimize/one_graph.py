@@ -32,6 +32,7 @@ from optimize.convert import convert
 from optimize.evaluate import Latency
 from optimize.export import deployable, export, run_onnx, run_torch, trained_manifest, write_onnx
 from optimize.frame_network import FrameConfig, FrameNetwork
+from optimize.options import timing
 from optimize.pictures import Pictures, calibration_pictures, network_inputs
 from optimize.steps import MODEL_ONNX, StepResult, Tolerances, run_step, save_ir
 from optimize.two_routes import check_plates, compare_plates, looking_once
@@ -166,7 +167,8 @@ def time_routes(
     written into the graph's manifest, in place of older times at the same target.
 
     Raises:
-        UsageError: this CPU cannot execute the target. StepFailedError: the child process failed.
+        UsageError: this CPU cannot execute the target. OutputError: the manifest cannot be
+            written. AlprEdgeError: see :func:`optimize.capped.run_capped`.
     """
     settle()
     found = run_capped(
@@ -177,7 +179,7 @@ def time_routes(
     made = manifests.load(graph)
     common: dict[str, Any] = {
         "split": Split.CALIB.value, "isa": target,
-        "command": f"python -m optimize {NAME} --target {target} --threads {threads}",
+        "command": f"python -m optimize {NAME} --target {target} {timing(threads, runs, limit)}",
     }
     times = {
         "p50 ms": one.p50, "p90 ms": one.p90, "p50 ms of two stages": two.p50,

@@ -80,10 +80,19 @@ def add_max_drop(command: argparse.ArgumentParser) -> None:
 
 def add_timing(command: argparse.ArgumentParser) -> None:
     """How latencies are taken."""
-    command.add_argument("--threads", type=at_least_one, default=THREADS, help="(%(default)s)")
+    command.add_argument(
+        "--threads", type=at_least_one, default=THREADS,
+        help="of a detector, and of one graph; a reader alone has 1, as in the runtime "
+             "(%(default)s)",
+    )
     command.add_argument(
         "--runs", type=at_least_one, default=RUNS, help="counted runs of each variant (%(default)s)"
     )
+
+
+def timing(threads: int, runs: int, limit: int | None) -> str:
+    """The options that latencies were taken with, for a manifest's command."""
+    return f"--threads {threads} --runs {runs}" + (f" --limit {limit}" if limit else "")
 
 
 def add_quantize(command: argparse.ArgumentParser) -> None:

@@ -214,9 +214,16 @@ def load_report(path: Path, split: str) -> dict[str, Any]:
 
 
 def with_entry(report: dict[str, Any], measured: Measured) -> dict[str, Any]:
-    """The report with ``measured`` in place of what it held of that task at that target."""
+    """The report with ``measured`` in place of what it held of that task at that target; without
+    the picks made from it of models that are no longer among those measured."""
+    models = {variant.model for variant in measured.deployable}
+    replaced = measured.target, measured.task
+    picks = [
+        pick for pick in report["picks"]
+        if (pick["measured_at"], pick["task"]) != replaced or pick["model"] in models
+    ]
     others = [
         entry for entry in report["measured"]
-        if (entry["target"], entry["task"]) != (measured.target, measured.task)
+        if (entry["target"], entry["task"]) != replaced
     ]
-    return report | {"measured": [*others, measured.to_json()]}
+    return report | {"measured": [*others, measured.to_json()], "picks": picks}

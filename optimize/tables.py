@@ -76,9 +76,10 @@ def _caption(found: Sequence[Measured], main: Measured, split: str) -> str:
 def _conditions(measured: Measured) -> str:
     load = measured.load_before
     busy = f" The load average was {load:.1f} before: the times are unreliable." * (load > BUSY)
+    threads = f"{measured.threads} thread{'s' * (measured.threads > 1)}"
     return (
         f"{measured.target}: {measured.cpu}, oneDNN {measured.onednn}, OpenVINO "
-        f"{measured.openvino}, {measured.threads} threads, {measured.runs} runs taking turns.{busy}"
+        f"{measured.openvino}, {threads}, {measured.runs} runs taking turns.{busy}"
     )
 
 

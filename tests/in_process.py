@@ -31,5 +31,6 @@ def work_here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         if hasattr(module, "verified"):
             monkeypatch.setattr(module, "verified", lambda target: f"{target}, not capped")
     monkeypatch.setattr("optimize.measure.settle", lambda: None)
+    monkeypatch.setattr("optimize.evaluate.load_average", lambda: 0.1)
     monkeypatch.setattr(capped, "verified", lambda target: f"{target}, not capped")
     return works

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -309,6 +310,17 @@ def test_a_pipe_is_read_as_a_file_is(tiny_models, photos):
     shell = shlex.join(command(tiny_models, "--format", "jsonl")) + f" <(cat {photos / 'a.jpg'})"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60)
     assert done.returncode == ExitCode.OK and tiny.TEXT in done.stdout
+
+
+def test_standard_input_may_be_a_socket(tiny_models, photos):
+    ours, theirs = socket.socketpair()
+    asked = command(tiny_models, "--format", "jsonl", "-")
+    with subprocess.Popen(asked, stdin=theirs, stdout=subprocess.PIPE, text=True) as reading:
+        theirs.close()
+        with ours:
+            ours.sendall((photos / "a.jpg").read_bytes())
+        out, _ = reading.communicate(timeout=60)
+    assert reading.returncode == ExitCode.OK and tiny.TEXT in out
 
 
 def test_a_pipe_that_nobody_writes_to_is_not_waited_for(run, photos):

@@ -22,6 +22,7 @@ def test_medians_by_hand():
     assert (found["import_ms"], found["load_ms"], found["compile_ms"]) == (200, 10, 600)
     assert (found["compile_cached_ms"], found["first_result_ms"]) == (70, 30)
     assert (found["total_ms"], found["total_cached_ms"]) == (860, 210)
+    assert (found["import_cached_ms"], found["load_cached_ms"]) == (100, 10)
     assert found["samples"]["cached"] == cached
 
 
@@ -55,15 +56,23 @@ def test_a_process_that_fails_is_an_error(monkeypatch, tmp_path):
 
 def test_the_command_writes_a_report(tiny_models, tmp_path, monkeypatch, data, capsys):
     monkeypatch.setattr(pictures, "DEMO", data / "frames")
-    monkeypatch.setattr(cold, "start", lambda *_: start(1, 2, 3, 4))
+    steps = {True: start(1, 5, 2, 3), False: start(1, 2, 3, 4)}
+    monkeypatch.setattr(cold, "start", lambda *given: steps[len(given) == 4])
     monkeypatch.setattr(conditions, "_WATCH_SECONDS", 0.01)
     monkeypatch.setattr(isa, "verify_isa", lambda name: "as asked")
     out = tmp_path / "cold.json"
     assert main(["cold", "--models", str(tiny_models), "--out", str(out)]) == 0
     report = json.loads(out.read_text("utf-8"))
     assert report["kind"] == "cold" and report["runs"] == 5 and report["total_ms"] == 10
-    assert "| **together** | 10.0 | 10.0 |" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "| load | 2.0 | 5.0 |" in told and "| first result | 4.0 | 3.0 |" in told
+    assert "| **together** | 10.0 | 11.0 |" in told
 
 
-def test_too_few_processes_are_refused():
-    assert main(["cold", "--runs", "4"]) == UsageError.exit_code
+@pytest.mark.parametrize(("option", "told"), [
+    (["--runs", "4"], "--runs is 4; allowed: 5 or more"),
+    (["--threads", "0"], "--threads is 0; allowed: 1 or more"),
+])
+def test_too_few_processes_or_threads_are_refused(option, told, capsys):
+    assert main(["cold", *option]) == UsageError.exit_code
+    assert told in capsys.readouterr().err

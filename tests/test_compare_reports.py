@@ -11,6 +11,7 @@ import pytest
 from alpr_edge.errors import DataError, UsageError
 from benchmarks.__main__ import main
 from benchmarks.compare import MOOD, compare, mood
+from benchmarks.statistics import paired_ratio
 
 RUNS, REPETITIONS = 200, 20
 
@@ -25,7 +26,8 @@ def report(seed: int, slower: float = 1.0, clock: float = 1.0) -> dict:
     return {
         "schema": 1, "kind": "stages", "machine": {"cpu": "X", "usable_cores": 2},
         "isa": {"asked": "zen2", "onednn": "Intel AVX2"}, "threads": 2, "scenes": ["a", "b"],
-        "conditions": {"noise": []}, "pace": "work", "pace_ms": pace.tolist(), "launches": 10,
+        "conditions": {"noise": []}, "pace": "work", "pace_ms": pace.tolist(),
+        "runs": RUNS, "launches": 10,
         "models": [{"folder": "shipped", "cases": {"1080p/1": {"samples": samples.tolist()}}}],
     }
 
@@ -100,7 +102,7 @@ def test_the_ratio_by_hand():
     ({"threads": 1}, "threads 2 and 1"),
     ({"scenes": ["a"]}, "pictures"),
     ({"pace": "other work"}, "pace 'work' and 'other work'"),
-    ({"launches": 1}, "launches 10 and 1"),
+    ({"runs": 100}, "runs 200 and 100"), ({"launches": 1}, "launches 10 and 1"),
 ])
 def test_different_machines_are_refused_unless_told(change, told):
     other = report(2) | change
@@ -141,12 +143,36 @@ def test_the_command_tells_and_fails_on_a_regression(tmp_path, capsys):
     for path, content in zip(paths, (report(1), noisy, report(102, slower=1.3)), strict=True):
         path.write_text(json.dumps(content))
     assert main(["compare", str(paths[0]), str(paths[1])]) == 0
-    assert "noisy: b.json: load average 3.00" in capsys.readouterr().out
+    assert "noisy: b.json: load average 3.00" in capsys.readouterr().err
+    assert main(["compare", str(paths[0]), str(paths[1]), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["verdict"] == "same"
     assert main(["compare", str(paths[0]), str(paths[2])]) == 1
     assert "**slower**" in capsys.readouterr().out
     assert main(["compare", str(paths[0]), str(paths[2]), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)[0]["verdict"] == "slower"
     assert main(["compare", str(paths[0]), str(tmp_path / "absent.json")]) == 2
+
+
+def shortened(runs: int) -> dict:
+    """The first so many runs of a report, as if ten processes had made them."""
+    one = report(2) | {"runs": runs}
+    case = one["models"][0]["cases"]["1080p/1"]
+    one["pace_ms"], case["samples"] = one["pace_ms"][:runs], case["samples"][:runs]
+    return one
+
+
+def test_of_other_numbers_of_runs_only_those_of_both_count():
+    """The first half of 200 runs is of five processes of ten."""
+    first, second = report(1), shortened(100)
+    a, b = (one["models"][0]["cases"]["1080p/1"]["samples"][:100] for one in (first, second))
+    [found] = compare(first, second, anyway=True)
+    assert (found.first_ms, found.second_ms) == (np.median(a), np.median(b))
+    assert found.ratio == paired_ratio(a, b, 5)
+
+
+def test_runs_of_one_process_of_several_have_no_interval():
+    with pytest.raises(DataError, match="20 runs .* of one process of 10; .* more --runs"):
+        compare(report(1), shortened(20), anyway=True)
 
 
 def of(*folders: str) -> dict:

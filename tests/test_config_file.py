@@ -121,6 +121,10 @@ def test_all_mistakes_are_told_at_once_in_order(told):
     (STORE + '[mqtt]\nhost = "h"\ntopic = "a/+"', "mqtt.topic: got 'a/+'; allowed: a topic"),
     (STORE + '[mqtt]\nhost = "h"\ntopic = "a/"', "mqtt.topic: got 'a/'; allowed"),
     (STORE + '[mqtt]\nhost = "h"\nca_file = "x"', "mqtt.ca_file: ca_file without tls = true"),
+    (STORE + '[mqtt]\nhost = "h"\ntls = true\nca_file = "x"',
+     "site.toml:6: mqtt.ca_file: got 'x': no such file or folder; name what is there"),
+    (STORE + f'[mqtt]\nhost = "h"\ntls = true\nca_file = "{"x" * 300}"', "': File name too long;"),
+    ('[model]\nmodels = "x"', "site.toml:2: model.models: got 'x': no such file or folder"),
     ('[serve]\nhost = "0.0.0.0"', "serve.host: got '0.0.0.0' without token_file"),
     ('[serve]\nhost = "::"', "serve.host: got '::' without token_file"),
     ('[serve]\ntoken_file = "no"', "serve.token_file: secret no: No such file or directory; write"),
@@ -176,7 +180,7 @@ def test_warnings_keep_nothing_from_running(told, loaded, tmp_path, caplog, text
      "site.toml:4: privacy.hash_key_file: short has 15 characters; at least 16 are needed"),
 ])
 def test_a_key_that_is_refused_at_the_start_is_a_mistake(told, loaded, tmp_path, text, message):
-    (tmp_path / "short").write_text("é" * 15)
+    (tmp_path / "short").write_text("é" * 15 if "hash_key" in text else "e" * 15)
     (tmp_path / "short").chmod(0o600)
     line, = told(text)
     assert line.startswith(message)
@@ -184,6 +188,18 @@ def test_a_key_that_is_refused_at_the_start_is_a_mistake(told, loaded, tmp_path,
         loaded(text)
     with pytest.raises(UsageError, match="short has 15 characters"):
         PlateHasher.from_file(tmp_path / "short")
+
+
+@pytest.mark.parametrize("text", [
+    '[serve]\ntoken_file = "token"',
+    STORE + '[[webhooks]]\nname = "w"\nurl = "https://h/"\ntoken_file = "token"',
+])
+def test_a_token_that_no_header_can_have_is_a_mistake(told, tmp_path, text):
+    (tmp_path / "token").write_text("é" * 16, "utf-8")
+    (tmp_path / "token").chmod(0o600)
+    line, = told(text)
+    assert "token_file: the token in token has characters that no header can have" in line
+    assert "warning" not in line and "é" not in line
 
 
 def test_loading_raises_all_mistakes_and_no_warnings(loaded):

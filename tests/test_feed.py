@@ -120,6 +120,7 @@ def test_what_was_read_before_a_problem_counts(scripted):
     feed = scripted(Scripted(0, 1, 2, BROKEN, live=False), source="film.mp4")
     assert len(take_all(feed)) == 3
     assert (feed.status.state, feed.status.problem) == (State.FAILED, "cut short")
+    assert not feed.deserves_another_try  # its frames would come twice
 
 
 def test_the_newest_frame_of_a_camera_wins(scripted):
@@ -140,7 +141,8 @@ def test_a_camera_that_is_away_is_tried_until_it_is_back(scripted):
 
 def test_a_first_permanent_error_ends_it_a_later_one_does_not(scripted):
     missing = SourceError("no such file", permanent=True)
-    assert take_all(scripted(missing)) == []
+    feed = scripted(missing)
+    assert take_all(feed) == [] and feed.deserves_another_try
     feed = scripted(Scripted(1, AWAY), missing, Scripted(2, pause=0.2), AWAY)
     until(lambda: feed.status.frames == 2)
     assert not feed.ended

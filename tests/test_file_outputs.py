@@ -113,6 +113,72 @@ def test_a_line_that_a_crash_has_torn_is_ended(tmp_path, kind):
     assert whole[:-9] == torn
 
 
+@pytest.mark.parametrize("kind", [EventLines, EventTable])
+@pytest.mark.parametrize("goes", [
+    Path.unlink, lambda path: path.rename(path.with_name("before")),
+    lambda path: os.truncate(path, 0),
+    lambda path: path.rename(path.with_name("before")) and path.touch(),
+], ids=["removed", "moved", "emptied", "rotated"])
+def test_a_file_that_goes_is_begun_anew(tmp_path, kind, goes):
+    path = tmp_path / "events"
+    lines = kind(path)
+    lines.event(EVENT, MEDIA)
+    whole = path.read_text("utf-8")
+    goes(path)
+    lines.event(EVENT, MEDIA)
+    assert path.read_text("utf-8") == whole
+    lines.event(EVENT, MEDIA)
+    lines.close()
+    assert path.read_text("utf-8").startswith(whole) and path.stat().st_size > len(whole)
+    kind(path).close()
+    before = tmp_path / "before"
+    assert not before.exists() or before.read_text("utf-8") == whole
+
+
+def test_a_table_that_another_file_takes_the_place_of_leaves_that_alone(tmp_path):
+    path = tmp_path / "events.csv"
+    table = EventTable(path)
+    path.unlink()
+    path.write_text("file,error,text\n")
+    for _ in range(2):
+        with pytest.raises(OutputError, match="is no table of events"):
+            table.event(EVENT, MEDIA)
+    assert path.read_text() == "file,error,text\n"
+    path.write_text("key,text\n")  # the same file, with columns of ours
+    table.event(EVENT, MEDIA)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OutputError, match="cannot be written"):
+        table.event(EVENT, MEDIA)
+    path.rmdir()
+    table.event(EVENT, MEDIA)
+    table.close()
+    assert tuple(csv.DictReader(io.StringIO(path.read_text("utf-8"))).fieldnames) == CSV_COLUMNS
+
+
+@pytest.mark.parametrize("room", [0, 10])
+def test_a_header_that_a_full_disk_has_torn_is_completed(tmp_path, monkeypatch, room):
+    path = tmp_path / "events.csv"
+    table = EventTable(path)
+    path.unlink()
+    write, left = os.write, [room, 0]
+
+    def cramped(file, data):
+        size = left.pop(0) if left else len(data)
+        if not size:
+            left.clear()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data[:size])
+
+    monkeypatch.setattr(os, "write", cramped)
+    with pytest.raises(OutputError, match="No space left"):
+        table.event(EVENT, MEDIA)
+    table.event(EVENT, MEDIA)
+    table.close()
+    [row] = csv.DictReader(io.StringIO(path.read_text("utf-8")))
+    assert row["key"] == EVENT.key and tuple(row) == CSV_COLUMNS
+
+
 def test_lines_to_stdout_stay_open(capfd):
     for kind in (EventLines, EventTable):
         output = kind(STDOUT)

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 from events import EVENT, MEDIA, ended, event, until
 
-from alpr_edge.errors import AlprEdgeError, ImageError, ModelError, OutputError
+from alpr_edge.errors import AlprEdgeError, DataError, ImageError, ModelError, OutputError
 from alpr_edge.watch import delivery as deliveries
 from alpr_edge.watch.delivery import MAX_EVENTS, MAX_VIEWS, SUBSCRIBED, Delivery
 from alpr_edge.watch.hub import Hub, Requests
@@ -369,6 +369,20 @@ def test_what_the_store_cannot_take_is_tried_again_in_order(delivered):
     assert delivered.delivery.close(5)
     assert ids(one for one, _ in delivered.store.events) == [1, 2, 3]
     assert delivered.store.events[0][1] == ("hook",)
+
+
+def test_a_damaged_store_ends_nothing(delivered):
+    def damaged(*_):
+        raise DataError("the store is damaged")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delivered.store, "add", damaged)
+        patch.setattr(delivered.delivery, "_tick", damaged)
+        delivered.tell(1, 2)
+        until(lambda: len(delivered.first.of("event")) == 2)
+        until(lambda: delivered.metrics.failures["store"] >= 6)  # the tick's too
+        assert delivered.delivery.failure is None
+    until(lambda: ids(one for one, _ in delivered.store.events) == [1, 2])
 
 
 def test_what_is_not_stored_is_bounded(delivered, monkeypatch, caplog):

@@ -68,6 +68,27 @@ def test_16_bits_become_8(tmp_path, picture):
     np.testing.assert_allclose(loaded, picture, atol=1)
 
 
+TEXT, BINARY = 2, 5
+
+
+@pytest.mark.parametrize("white", [7, 100, 255, 1023, 4095, 65535])
+@pytest.mark.parametrize("kind", [TEXT, BINARY])
+@pytest.mark.parametrize("colour", [False, True])
+def test_white_of_a_portable_anymap_is_white(kind, white, colour):
+    shares = np.linspace(0, 1, 12).reshape(2, 6)[..., None].repeat(3 if colour else 1, axis=2)
+    shares[..., -1] = shares[::-1, :, -1]  # the order of colours shows
+    values = np.rint(shares * white).astype(int)
+    header = f"P{kind + colour} # 9 9 9\n6 2\n#1\n{white}\n"
+    if kind == TEXT:
+        pixels = " ".join(map(str, values.ravel())).encode() + b"\n"
+    else:
+        pixels = values.astype(np.uint8 if white < 256 else ">u2").tobytes()
+    loaded = decode_image(header.encode() + pixels, "a")
+    assert loaded.dtype == np.uint8 and loaded.shape == (2, 6, 3)
+    expected = np.broadcast_to(values / white * 255, (2, 6, 3))[..., ::-1]
+    np.testing.assert_allclose(loaded, expected, atol=1)
+
+
 def test_alpha_is_dropped(tmp_path, picture):
     alpha = np.dstack([picture, np.full(picture.shape[:2], 9, np.uint8)])
     np.testing.assert_array_equal(load_image(save(tmp_path / "a.png", alpha)), picture)
@@ -85,6 +106,8 @@ def test_pixels_of_another_kind_are_an_error_and_never_black(tmp_path, picture):
     cv2.imwrite(str(file), picture.astype(np.float32) / 255)
     with pytest.raises(ImageError, match="its pixels are floating-point .*; save it with 8 bits"):
         load_image(file)
+    with pytest.raises(ImageError, match="a PAM file; save it as PNG or PPM"):
+        decode_image(b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\nx", "a.pam")
 
 
 def test_one_pixel(tmp_path):

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import resource
 from pathlib import Path
 
 import pytest
 from tiny import base_manifest
 
 from alpr_edge import manifest
-from alpr_edge.errors import ModelError
+from alpr_edge.errors import ModelError, OutputError
 
 
 @pytest.fixture
@@ -163,6 +164,20 @@ def test_wrong_hash_is_an_error_and_save_refuses_it_too(folder):
     assert manifest.load(folder, verify=False) == written
     with pytest.raises(ModelError, match=r"model\.bin"):
         manifest.save(written, folder)
+
+
+def test_a_manifest_that_cannot_be_written_leaves_the_one_before(folder):
+    written = full(folder)
+    manifest.save(written, folder)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # as a full disk: half is written
+    try:
+        with pytest.raises(OutputError, match=r"manifest\.json cannot be written: File too large"):
+            manifest.save(dataclasses.replace(written, metrics=()), folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert manifest.load(folder) == written
+    assert len(list(folder.iterdir())) == 3
 
 
 def test_missing_or_broken_file_is_one_clear_error(tmp_path):

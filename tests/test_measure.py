@@ -10,6 +10,7 @@ import pytest
 import tiny
 
 from alpr_edge import manifest as manifests
+from alpr_edge.cpu import BUSY
 from alpr_edge.data import PlateTruth, Sample, Split
 from alpr_edge.errors import DataError, UsageError
 from alpr_edge.metrics import FrameResult
@@ -56,6 +57,56 @@ def test_measured_once_picked_and_copied(readers, data, tmp_path, in_process):
     assert manifests.load(out / "pick" / "reader").files == manifests.load(readers[0]).files
     assert json.loads((out / "report.json").read_text())["picks"][0]["variant"] == "fp32"
     assert measure.find_variants(out, "reader") == sorted(readers)  # the pick is none
+
+
+def test_latencies_of_a_busy_machine_are_taken_again(
+    readers, data, tmp_path, in_process, monkeypatch
+):
+    loads = iter([BUSY + 1, 0.0, BUSY, 0.0])  # before and after
+    monkeypatch.setattr(evaluate, "load_average", lambda: next(loads))
+    out = tmp_path / "out"
+    before = [
+        measure.measure(readers, out, Judging(data=data), runs=3).load_before for _ in range(3)
+    ]
+    assert before == [BUSY + 1, BUSY, BUSY]
+    assert in_process.count("time") == 2
+
+
+@pytest.mark.parametrize("changed", ["usable_cores", "manifests.tool_versions"])
+def test_latencies_are_taken_again_with_other_cores_or_tools(
+    readers, data, tmp_path, in_process, monkeypatch, changed
+):
+    out = tmp_path / "out"
+    measure.measure(readers, out, Judging(data=data), runs=3, latency_only=True)
+    monkeypatch.setattr(f"optimize.measure.{changed}", lambda *_: "others")
+    measure.measure(readers, out, Judging(data=data), runs=3, latency_only=True)
+    assert in_process == ["time", "time"]
+
+
+def test_a_reader_is_timed_on_as_many_threads_as_it_runs_on(readers, data, tmp_path, in_process):
+    out, opened = tmp_path / "out", []
+    detector = tiny.build_detector(out / "fp32" / "detector")
+    with pytest.MonkeyPatch.context() as patch:
+        load = evaluate.open_network
+        patch.setattr(evaluate, "open_network", lambda folder, *, threads: (
+            opened.append(threads), load(folder, threads=threads)
+        )[1])
+        found = [
+            measure.measure(folders, out, Judging(data=data), threads=2, runs=3, latency_only=True)
+            for folders in (readers, [detector])
+        ]
+    assert [entry.threads for entry in found] == [1, 2]
+    assert opened == [1, 1, 2]
+
+
+def test_a_manifests_figures_tell_how_they_were_taken(readers, data, tmp_path, in_process):
+    judging = Judging(data=data, limit=5)
+    measure.measure(readers, tmp_path / "out", judging, threads=2, runs=3)
+    figures = {m.what: m for m in manifests.load(readers[0]).metrics}
+    assert figures["p50 ms"].command == (
+        "python -m optimize measure --target zen2 --split dev --threads 1 --runs 3 --limit 5"
+    )
+    assert figures["load average before"].value == 0.1
 
 
 def test_a_changed_model_is_measured_anew(readers, data, tmp_path, in_process):

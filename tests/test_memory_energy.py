@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from conftest import ROOT
 
 from alpr_edge.cpu import usable_cores
-from alpr_edge.errors import DataError, ExitCode, UsageError
+from alpr_edge.errors import AlprEdgeError, DataError, ExitCode, UsageError
 from benchmarks import energy, memory
 from benchmarks.__main__ import main
 from benchmarks.energy import Meter, find_meter, per_frame
@@ -61,6 +62,15 @@ def test_a_child_that_fails_tells_why(tmp_path, capfd):
     with pytest.raises(SystemExit) as ended:
         main(["memory", "--models", str(tmp_path), "--frames", "4"])
     assert ended.value.code == ExitCode.MODEL and "error: " in capfd.readouterr().err
+
+
+def test_a_child_that_was_killed_is_an_error(tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nkill -9 $$\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(AlprEdgeError, match="was killed, perhaps for want of memory"):
+        memory._run(argparse.Namespace(isa="native", frames=4), ["memory"])
 
 
 def test_resident_memory_is_the_kernels(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from alpr_edge import metrics
 from alpr_edge.data import PlateTruth, Sample, Split
 from alpr_edge.edits import edit_distance
+from alpr_edge.errors import DataError
 from alpr_edge.geometry import box_quad
 from alpr_edge.metrics import FrameResult
 from alpr_edge.rates import Paired, Rate, Ratio, Spread
@@ -245,6 +246,9 @@ def test_the_sure_threshold_by_hand():
     assert metrics.sure_threshold([seen(0.95)]) == metrics.SCORES[-1]
     assert metrics.sure_threshold(frames, 0.05) == 0.62
     assert [d.confidence for d in metrics.at_least(frames[0], 0.5).detections] == [0.61]
+    unknown = dataclasses.replace(frames[0].sample, complete=False)
+    with pytest.raises(DataError, match="no frame is completely annotated"):
+        metrics.sure_threshold([dataclasses.replace(frames[0], sample=unknown)])
 
 
 def test_what_nobody_annotated_is_not_false():

@@ -152,6 +152,13 @@ def test_model_command_writes_its_figures(tmp_path, hasty, capsys):
     assert any(layer["type"] == "Convolution" for layer in report["layers"])
 
 
+def test_the_peak_is_of_the_settings_of_the_throughput(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(peak, "macs_a_second", lambda settings, *_: asked.append(settings) or 1e9)
+    bench.measure(written(tmp_path, 1, 16, 16, 3), Settings(threads=1), 0.01)
+    assert asked == [Settings(hint="throughput", threads=1)] * 2
+
+
 def test_a_model_without_products_has_no_peak(tiny_models):
     found = bench.measure(tiny_models / "detector" / "model.xml", Settings(threads=1), 0.05)
     assert (found["gmac"], found["peak_gmac_per_second"], found["peak_share"]) == (0, {}, 0)

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import socket
 import time
+from pathlib import Path
 
+import certifi
 import pytest
 from broker import Broker, Listener
 from certificates import make_certificates
@@ -12,7 +15,8 @@ from events import EVENT, MEDIA, NO_MEDIA, ended, event, until
 
 from alpr_edge.errors import UsageError
 from alpr_edge.watch.backoff import Backoff
-from alpr_edge.watch.config import MqttConfig, StoreConfig
+from alpr_edge.watch.config import Config, MqttConfig, StoreConfig
+from alpr_edge.watch.config_files import mistakes
 from alpr_edge.watch.event_json import event_json
 from alpr_edge.watch.homeassistant import discovery
 from alpr_edge.watch.mqtt import Mqtt
@@ -190,6 +194,14 @@ def test_without_a_broker_events_stay_and_closing_is_quick():
 def test_settings_that_cannot_be_are_told(changes):
     with pytest.raises(UsageError, match="host and port"):
         Mqtt(MqttConfig(**{"host": "broker"} | changes), [])
+
+
+def test_the_certificate_may_lie_with_the_secrets_that_systemd_hands_over(tmp_path, monkeypatch):
+    shutil.copy(certifi.where(), tmp_path / "secrets_ca.pem")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    config = MqttConfig(host="127.0.0.1", port=1, tls=True, ca_file=Path("/nowhere/secrets/ca.pem"))
+    assert not list(mistakes(Config(mqtt=config)))
+    Mqtt(config, []).close()
 
 
 def test_a_file_that_is_no_certificate_is_told(tmp_path):

@@ -129,7 +129,7 @@ def test_readers_are_paired_on_what_both_answered():
     assert other["paired"]["text"]["only_a"] == 21 and other["paired"]["text"]["difference"] == -1
 
 
-@pytest.mark.parametrize("against", ["rapidocr", "=x", "x=", "alpr-edge=x"])
+@pytest.mark.parametrize("against", ["rapidocr", "=x", "x=", "alpr-edge=x", 'x="abc'])
 def test_what_is_no_peer(against):
     with pytest.raises(UsageError):
         peers.parse([against])

@@ -54,7 +54,20 @@ def test_tables_tell_every_variant_and_the_pick():
     assert "Pick for reader on n100 (predicted from zen2): **fp32**" in lines[-1]
     told["measured"][0]["load_before"] = 3.0
     assert "load average was 3.0 before: the times are unreliable" in tables.tables(told)
+    told["measured"][0]["threads"] = 1
+    assert ", 1 thread, 9 runs" in tables.tables(told)
     assert tables.tables(None) == tables.NOTHING
+
+
+def test_measuring_again_forgets_the_picks_of_models_that_changed():
+    pick = {"task": "reader", "target": "zen2", "measured_at": "zen2", "variant": "good",
+            "model": "good"}
+    native = pick | {"target": "native", "measured_at": "native"}
+    told = {"measured": [measured(ROOT, GOOD).to_json()],
+            "picks": [pick, pick | {"target": "n100"}, native]}
+    assert report.with_entry(told, measured(ROOT, GOOD, SLOW))["picks"] == told["picks"]
+    anew = dataclasses.replace(GOOD, model="good, made anew")
+    assert report.with_entry(told, measured(ROOT, anew))["picks"] == [native]
 
 
 def row_of(text: str, name: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from alpr_edge.markdown import markers, replace_block
 from alpr_edge.stages import Stage
 from benchmarks import plots, report, report_html, report_pareto, report_plots
 from benchmarks.__main__ import main
+from benchmarks.cold import STEPS, medians
 from benchmarks.report_facts import facts, load, noise
 from benchmarks.report_readme import ACCURACY, BLOCK, summary
 from benchmarks.report_sections import HOW, all_plots, document
@@ -107,8 +108,7 @@ def optimize() -> dict:
 
 def make_reports() -> dict:
     layer = {"name": "conv_1", "type": "Convolution", "kernel": "jit", "ms": 1.234, "share": 0.5}
-    start = dict.fromkeys(("import_ms", "load_ms", "compile_ms", "compile_cached_ms",
-                           "first_result_ms", "total_ms", "total_cached_ms"), 321.0)
+    start = medians(*[[dict.fromkeys(STEPS, 321.0)]] * 2)
     origin = [{"name": name, "input": [384, 640], "untrained": False, "cases": {"1080p/1": {
         part: spread(ms) for part in ("detection", "reading", "total")
     } | {"parts": {part: [] for part in ("detection", "reading", "total")}}}}
@@ -365,6 +365,15 @@ def test_reports_that_cannot_be_used_are_told(tmp_path):
     (tmp_path / "stages-old.json").write_text("{")
     with pytest.raises(DataError, match="is no JSON"):
         load(tmp_path)
+    (tmp_path / "accuracy.json").write_text('{"schema": 1}')
+    with pytest.raises(DataError, match=r"accuracy.json has no 'metrics', which every report"):
+        load(tmp_path)
+
+
+def test_a_markdown_file_without_a_suffix_is_refused(tmp_path, capsys):
+    assert main(["report", "--markdown", str(tmp_path / "notes")]) == UsageError.exit_code
+    assert f"give the file a suffix: {tmp_path / 'notes'}.md" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_readme_block_is_replaced_and_its_absence_told():

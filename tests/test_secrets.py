@@ -8,14 +8,17 @@ from alpr_edge.errors import UsageError
 from alpr_edge.watch.secrets import MAX_BYTES, read_secret, readable_by_others
 
 
-@pytest.mark.parametrize("content", ["top secret\n", "top secret", "top secret\r\n"])
-def test_one_line_without_its_end(tmp_path, content):
+@pytest.mark.parametrize("content", [
+    "top secret\n", "top secret", "top secret\r\n", " top secret \t\n\n",
+])
+def test_one_line_without_white_space_around_it(tmp_path, content):
     (tmp_path / "s").write_text(content)
     assert read_secret(tmp_path / "s", {}) == "top secret"
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    (b"", "0 bytes in 0 lines"), (b"\n", "1 bytes in 0 lines"), (b"secret\nother", "in 2 lines"),
+    (b"", "0 bytes in 0 lines"), (b"\n", "1 bytes in 0 lines"), (b" \n", "2 bytes in 0 lines"),
+    (b"secret\nother", "in 2 lines"),
     (b"x" * (MAX_BYTES + 1), f"at most {MAX_BYTES} bytes"), (b"\xff\xfe", "no UTF-8"),
 ])
 def test_what_is_no_secret_is_told_but_not_shown(tmp_path, content, message):

@@ -115,6 +115,20 @@ def test_short_token_is_no_token(watch, tmp_path):
     assert "secret" not in str(caught.value).replace(str(tmp_path), "")
 
 
+def test_blanks_round_a_token_do_not_count(watch, token_file):
+    token_file.write_text(f" {TOKEN} \n")
+    with Client(create_app(watch, ServeConfig(token_file=token_file))) as client:
+        answer = client.get(EVENTS, headers={"authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == 200
+
+
+def test_a_token_that_no_header_can_have_is_refused_at_the_start(watch, token_file):
+    token_file.write_text("Schlüssel für die Tür", "utf-8")
+    with pytest.raises(UsageError, match="no header can have; printable ASCII") as caught:
+        create_app(watch, ServeConfig(token_file=token_file))
+    assert "Schlüssel" not in str(caught.value)
+
+
 def test_every_answer_is_secured(client):
     for path in ("/", "/page/page.js", EVENTS, "/nowhere", "/v1/cameras/gate/picture"):
         headers = client.get(path).headers
@@ -216,6 +230,16 @@ def test_wrong_queries_are_refused(client):
 def test_head_is_answered_as_get_is(client, path):
     answer = client.request("HEAD", path)
     assert answer.status_code == 200 and answer.headers["content-length"] != "0"
+
+
+def test_head_of_the_event_stream_ends(watch):
+    app = create_app(watch, ServeConfig())
+    with Client(app) as client:
+        asked = client.run(
+            lambda asking: asyncio.wait_for(asking.head(f"{EVENTS}/stream"), timeout=2)
+        )
+        assert asked.headers["content-type"].startswith("text/event-stream")
+        assert not app.state.announcer._queues  # no stream is left
 
 
 def test_a_name_given_twice_is_refused(client):

@@ -65,6 +65,16 @@ def test_stream_goes_on_after_the_last_event_id(tmp_path):
         assert next(ids) == f"id: {event(2).key}"
 
 
+def test_a_connection_serves_on_after_head_of_the_event_stream():
+    watch = FakeWatch()
+    limits = httpx.Limits(max_connections=1)
+    with server_of(watch) as server, httpx.Client(
+        base_url=server.url, limits=limits, timeout=2
+    ) as client:
+        assert client.head("/v1/events/stream").status_code == 200
+        assert client.get("/healthz").json() == {"healthy": True}
+
+
 def test_ends_in_time_while_a_picture_is_read(tmp_path):
     watch = FakeWatch()
     watch.seconds = 1.0

@@ -87,6 +87,19 @@ def test_size_is_read_from_the_header(suffix, options, shape):
     assert picture_size(data) == shape[::-1]
 
 
+def test_what_follows_the_end_of_a_jpeg_does_not_count(client):
+    """Phones append a film to a picture, in which any two bytes may stand."""
+    moving = JPEG + b"\xff\xda" * 101 + b"\xff\xc0\0\x11\x08"
+    assert client.post(READ, content=moving).status_code == 200
+
+
+@pytest.mark.parametrize("marker, count", [(0xDA, 101), (0xFE, 1001)])
+def test_too_many_scans_or_segments_are_refused(marker, count):
+    segment = bytes((0xFF, marker, 0, 2))
+    with pytest.raises(ValueError, match="more than 100 scans or 1000 segments"):
+        picture_size(JPEG[:-2] + segment * count + JPEG[-2:])
+
+
 def test_size_of_an_extended_webp_and_an_old_bmp():
     webp = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(4) + b"\x3f\x01\0\xef\0\0"
     assert picture_size(webp) == (320, 240)

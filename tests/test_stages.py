@@ -16,6 +16,7 @@ from drawn import build_data
 from alpr_edge import budget, closer, geometry
 from alpr_edge.detector import PlateDetector
 from alpr_edge.errors import AlprEdgeError, DataError, ModelError, OutputError, UsageError
+from alpr_edge.picks import MODELS
 from alpr_edge.pipeline import ALPR
 from alpr_edge.stages import Stage
 from alpr_edge.types import Detection
@@ -128,6 +129,14 @@ def test_a_case_reads_as_many_plates_as_it_says(data, tiny_models, tmp_path, cou
     assert ms[Stage.LOAD] > 0  # a file was decoded
 
 
+def test_the_networks_are_timed_with_the_threads_that_the_pipeline_gives_them():
+    contestant, alpr = ModelContestant(MODELS, threads=2), ALPR(models=MODELS, threads=2)
+    engines = alpr.detector.engines | {"reader": alpr.reader.engine}
+    assert contestant.engines().keys() == engines.keys()
+    for name, engine in contestant.engines().items():
+        assert (engine.folder, engine.threads) == (engines[name].folder, engines[name].threads)
+
+
 def test_total_without_load_and_overhead_by_hand():
     ms = stamps(5, 1, 6, 0.5, 0.25, 2, 0.25)
     assert without_load(ms) == 10 and overhead(ms) == pytest.approx(0.2)
@@ -199,6 +208,23 @@ def test_this_process_is_pinned_and_set_free_again():
         assert os.sched_getaffinity(0) == set(cores or before)
         assert len(os.sched_getaffinity(0)) == 1
     assert os.sched_getaffinity(0) == before
+
+
+def test_physical_cores_and_fast_ones_come_first(tmp_path):
+    """Two fast cores of two threads each, numbered side by side, and two slow ones of one."""
+    facts = {0: ("0-1", 5000), 1: ("0-1", 5000), 2: ("2-3", 5100), 3: ("2-3", 5100),
+             4: ("4", 3000), 5: ("5", 3000)}
+    for cpu, (siblings, most) in facts.items():
+        for name, fact in (("topology/thread_siblings_list", siblings),
+                           ("cpufreq/cpuinfo_max_freq", most)):
+            path = tmp_path / f"cpu{cpu}" / name
+            path.parent.mkdir(parents=True)
+            path.write_text(f"{fact}\n")
+    assert harness.fastest_first(facts, tmp_path) == [2, 0, 4, 5, 3, 1]
+    assert harness.fastest_first({1, 3, 4}, tmp_path) == [3, 1, 4]
+    (tmp_path / "cpu5" / "cpu_capacity").write_text("1024\n")
+    assert harness.fastest_first(facts, tmp_path)[0] == 5
+    assert harness.fastest_first({7, 9, 8}, tmp_path / "absent") == [7, 8, 9]
 
 
 # Figures
@@ -323,7 +349,19 @@ def test_two_models_are_compared(command, tmp_path, capsys):
     ratios = np.divide(*(case["samples"] for case in cases))
     assert cases[1]["speed_up"]["value"] == pytest.approx(np.median(ratios), rel=1e-2)
     assert cases[0]["speed_up"]["value"] == 1
-    assert str(other) in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert str(other) in told.out and "warning" not in told.err
+
+
+def test_models_with_and_without_a_closer_look_are_warned_of(
+    command, tiny_models, tmp_path, capsys
+):
+    other = tmp_path / "other"
+    shutil.copytree(tiny_models, other)
+    shutil.copytree(tiny_models / "detector", other / "detector" / closer.FOLDER)
+    command[command.index("--threads"):command.index("--threads")] = [str(other)]
+    assert main([*command, "--plates", "0"]) == 0
+    assert f"warning: {tiny_models} has no detector/closer" in capsys.readouterr().err
 
 
 def test_layers_beyond_the_cap_are_told():

@@ -57,6 +57,16 @@ def test_min_reads_is_followed():
     assert len(run(tracker, [[seen_plate("AB123CD", across(3))]], first=3)) == 1
 
 
+def test_one_read_is_enough_of_a_picture_that_has_nothing_to_do_with_others():
+    tracker = new_tracker()
+    picture = dataclasses.replace(frame_at(0), file="a.jpg")
+    [told] = tracker.update(picture, [seen_plate("AB123CD", 300)])
+    assert told.event.reads == 1
+    tracker.flush()
+    tracker.forget()
+    assert tracker.update(frame_at(1), [seen_plate("XY987ZW", 300)]) == []
+
+
 def test_unsure_reads_wait_but_not_for_ever():
     tracker = new_tracker()
     unsure = [[seen_plate("AB123CD", 500.0, confidence=0.35)] for _ in range(2)]

@@ -24,6 +24,7 @@ from receiver import Receiver
 
 from alpr_edge.cli import main
 from alpr_edge.errors import ExitCode, ImageError, ModelError, OutputError, UsageError
+from alpr_edge.watch.backoff import Backoff
 from alpr_edge.watch.config import (
     CameraConfig,
     Config,
@@ -207,6 +208,29 @@ def test_a_folder_of_pictures_has_an_event_each(config, tmp_path):
     assert [event.file for event, _ in collector.events] == ["0.png"] * 2 + ["1.png"] * 2
 
 
+def test_a_folder_that_is_away_at_the_start_is_one_all_the_same(config, tmp_path, monkeypatch):
+    monkeypatch.setattr("alpr_edge.watch.feed.Backoff", lambda **_: Backoff(first=0.05, limit=0.05))
+    folder = tmp_path / "drop"
+    folder.symlink_to(folder)  # as a share that is away: stat fails
+    camera = CameraConfig(name="drop", source=str(folder))
+    collector = Collector()
+    with Watch(dataclasses.replace(config, cameras=(camera,)), [collector]) as watch:
+        until(lambda: collector.statuses and collector.statuses[-1].state is State.RECONNECTING)
+        share = tmp_path / "share"
+        share.mkdir()
+        for number, image in enumerate([*noise(1)] * 2):
+            cv2.imwrite(str(share / f"{number}.png"), image)
+            os.utime(share / f"{number}.png", (1000 + number,) * 2)
+        share.rename(tmp_path / "back")
+        folder.unlink()
+        (tmp_path / "back").rename(folder)
+        until(lambda: len(collector.events) == 4, 20)
+        _, alpr, _ = watch._desks[0]._cameras["drop"]
+        assert alpr.reread and alpr.turned
+        assert watch.metrics.cameras["drop"].idle == 0
+    assert [event.reads for event, _ in collector.events] == [1] * 4
+
+
 def test_a_list_of_plates_that_became_wrong_ends_no_folder(config, tmp_path, caplog):
     folder, known = tmp_path / "drop", tmp_path / "known.csv"
     folder.mkdir()
@@ -365,6 +389,23 @@ def test_a_reload_takes_nothing_again(config, tmp_path):
     assert numbers("drop") == list(range(8))
 
 
+def test_a_reload_tries_again_what_failed_at_the_start(config, tmp_path):
+    folders = [tmp_path / name for name in ("gone", "there")]
+    folders[1].mkdir()
+    cameras = tuple(CameraConfig(name=one.name, source=str(one)) for one in folders)
+    told = Collector()
+    with Watch(dataclasses.replace(config, cameras=cameras), [told]) as watch:
+        until(lambda: watch.failed_cameras == ["gone"])
+        there = watch._cameras["there"]
+        folders[0].mkdir()
+        cv2.imwrite(str(folders[0] / "a.png"), next(noise(1)))
+        os.utime(folders[0] / "a.png", (1000, 1000))
+        watch.reload(watch.config)
+        until(lambda: told.events and watch.failed_cameras == [], 20)
+        assert watch._cameras["there"] is there
+    assert "removed" not in {one.state for one in told.statuses}
+
+
 def test_a_camera_is_told_of_now_and_then_though_only_its_counts_change(
     config, tmp_path, monkeypatch
 ):
@@ -450,8 +491,8 @@ def test_a_reload_that_redacts_lets_no_text_be_shown_any_more(config, tmp_path):
 def test_a_source_names_its_camera():
     assert [name_of(one) for one in (
         "clips/gate 1.mp4", "0", "rtsp://user@10.0.0.7:554/stream?x=1", "http://cam.local/a", "/",
-        "../drop/", "皖.mp4",
-    )] == ["gate-1", "webcam0", "10-0-0-7", "cam-local", "camera", "drop", "camera"]
+        "../drop/", "皖.mp4", "rtsp://[fe80::1", "rtsp://user:p[ss@h/x",
+    )] == ["gate-1", "webcam0", "10-0-0-7", "cam-local", "camera", "drop", *["camera"] * 3]
     names = [camera.name for camera in cameras_of(["a/x.mp4", "b/x.mp4", "b/x.avi", "1"])]
     assert names == ["x", "x-2", "x-3", "webcam1"]
 
@@ -488,6 +529,7 @@ def test_who_decodes_is_one_of_the_configurations_choices(capsys):
     (["--config", "missing.toml"], "missing.toml"),
     (["a.mp4", "--grammar", "xx"], "grammar"),
     (["a.mp4", "b"], "a.mp4: no such file or folder; b: no such"),
+    (["rtsp://[fe80::1"], "cameras[0].source: got a URL of another kind"),
     (["0", "photo.JPG"], "cameras[1].source: got a picture; alpr-edge read reads it"),
 ])
 def test_wrong_options_are_said(private, arguments, told, capsys):

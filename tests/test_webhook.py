@@ -41,7 +41,7 @@ def refusal(webhook: Webhook) -> DeliveryError:
 
 def test_event_and_pictures_arrive_with_key_and_token(receiver, tmp_path):
     token = tmp_path / "token"
-    token.write_text("secret\n")
+    token.write_text("secret \n")
     webhook = Webhook(WebhookConfig(name="a", url=receiver.url, token_file=token))
     webhook.deliver(EVENT, MEDIA)
     webhook.deliver(ended(EVENT), Media(crop=None, scene=MEDIA.scene))
@@ -90,6 +90,29 @@ def test_redirects_are_not_followed(receiver, webhook, status):
     other.close()
     assert error.permanent and other.url in str(error) and "set url to" in str(error)
     assert not other.posted
+
+
+@pytest.mark.parametrize("start", ["https://me:hunter2@elsewhere", "", "//elsewhere"])
+def test_a_redirect_is_told_without_its_secrets(receiver, start):
+    webhook = Webhook(WebhookConfig(name="a", url=f"{receiver.url}?key=hunter2"))
+    location = f"{start}/new?key=hunter2"
+    receiver.answers = [(301, {"Location": location})]
+    receiver.text = f'<a href="{location}">moved</a>'.encode()
+    told = str(refusal(webhook))
+    webhook.close()
+    assert "hunter2" not in told and "/new;" in told and ("elsewhere" in told) == bool(start)
+
+
+def test_a_redirect_to_nowhere_is_told(receiver, webhook):
+    receiver.answers = [304]
+    error = refusal(webhook)
+    assert error.permanent and "answers 304; redirects are not followed" in str(error)
+
+
+def test_a_header_that_cannot_be_sent_is_not_logged(receiver, webhook):
+    webhook._client.headers["Authorization"] = "Bearer hunter2 "
+    told = str(refusal(webhook))
+    assert "(LocalProtocolError)" in told and "hunter2" not in told
 
 
 def test_who_is_not_there_is_tried_again():

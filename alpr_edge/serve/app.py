@@ -25,7 +25,7 @@ from alpr_edge.serve.watching import WatchLike
 from alpr_edge.watch.config import ServeConfig
 from alpr_edge.watch.config_rules import is_loopback
 from alpr_edge.watch.prometheus import exposition
-from alpr_edge.watch.secrets import read_key
+from alpr_edge.watch.secrets import read_token, weakness
 
 _ABOUT = (
     "Licence plates on the CPU. Times are seconds since 1970 (UTC), coordinates pixels of the "
@@ -47,7 +47,7 @@ def create_app(watch: WatchLike, config: ServeConfig) -> FastAPI:
 
     Raises:
         UsageError: it would listen beyond this machine without a token, or the token is
-            too short or cannot be read.
+            too short, cannot be read or is nothing for a header.
     """
     announcer = Announcer(watch)
     reception = Reception(watch, config)
@@ -122,4 +122,7 @@ def _token(config: ServeConfig) -> str | None:
                 "on 127.0.0.1"
             )
         return None
-    return read_key(config.token_file)
+    token = read_token(config.token_file)
+    if problem := weakness(token, config.token_file):
+        raise UsageError(problem)
+    return token

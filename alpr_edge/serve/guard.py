@@ -78,7 +78,10 @@ class Guard:
                 await _BUSY.response()(scope, receive, secured)
                 return
             self._check(scope["path"], Headers(scope=scope))
-            await self._app(_answered_as_get(scope), receive, secured)
+            if scope["method"] == "HEAD":
+                await _answer_head(self._app, scope, receive, secured)
+            else:
+                await self._app(scope, receive, secured)
         except RequestError as refusal:
             await refusal.response()(scope, receive, secured)
         except Exception:
@@ -96,9 +99,15 @@ class Guard:
             _check_token(headers, self._token)
 
 
-def _answered_as_get(scope: Scope) -> Scope:
-    """``HEAD`` is answered as ``GET`` is (RFC 9110, 9.1); the server leaves the body out."""
-    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+async def _answer_head(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """``HEAD`` is answered as ``GET`` is (RFC 9110, 9.1), but ends with the headers: from then on
+    the client counts as gone, which ends an event stream."""
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body"})
+
+    await app({**scope, "method": "GET"}, receive, send_head)
 
 
 _BUSY = RequestError(

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
+
+from alpr_edge.damage import JPEG_SCAN, jpeg_segments
 
 KINDS = ("JPEG", "PNG", "WebP", "BMP")
 """What the service reads; every other kind would be one more decoder in reach of strangers."""
 MAX_SCANS = 100
 """Of a progressive JPEG: a usual one has about 10, and each is a pass over all pixels."""
 MAX_SEGMENTS = 1000
-"""Of a JPEG before its frame header; a usual one has about 10."""
+"""Of a JPEG; a usual one has about 10, a progressive one 30."""
 
-_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
-"""The next marker that has a segment."""
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Begins of frames; the others in between are tables."""
-_JPEG_SCAN = b"\xff\xda"
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR"
 
 
@@ -41,18 +39,17 @@ def picture_size(data: bytes) -> tuple[int, int] | None:
 
 def _jpeg(data: bytes) -> tuple[int, int]:
     """ITU-T T.81, B.2.2: the frame header has precision, height and width."""
-    if (scans := data.count(_JPEG_SCAN)) > MAX_SCANS:
-        raise ValueError(f"the JPEG has {scans} scans; at most {MAX_SCANS} are read")
-    position = 2
-    for _ in range(MAX_SEGMENTS):
-        if (marker := _JPEG_MARKER.search(data, position)) is None:
-            raise ValueError("the JPEG has no frame header")
-        if marker[1][0] in _JPEG_SIZES:
-            height, width = _numbers(data, marker.end() + 3, 2, "big")
-            return width, height
-        length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-        position = marker.end() + max(2, length)
-    raise ValueError(f"the JPEG has no frame header in its first {MAX_SEGMENTS} segments")
+    size, scans = None, 0
+    for number, (marker, begin, _) in enumerate(jpeg_segments(data)):
+        if size is None and marker in _JPEG_SIZES:
+            height, width = _numbers(data, begin + 5, 2, "big")
+            size = width, height
+        scans += marker == JPEG_SCAN
+        if scans > MAX_SCANS or number >= MAX_SEGMENTS:
+            raise ValueError(f"the JPEG has more than {MAX_SCANS} scans or {MAX_SEGMENTS} segments")
+    if size is None:
+        raise ValueError("the JPEG has no frame header")
+    return size
 
 
 def _webp(data: bytes) -> tuple[int, int]:

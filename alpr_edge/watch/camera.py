@@ -33,21 +33,21 @@ MAX_HIDDEN = 20_000
 
 class Camera:
     """A caller of the hub; at most one of its frames is in work, so its tracker sees them in order.
+    Of those that have nothing to do with each other, as in a folder, none is left out, and the
+    tracker forgets each before the next.
 
     Args:
         config: how it is looked at.
         feed: its frames.
         tracker: makes events of its plates.
         delivery: takes events and views.
-        apart: its pictures have nothing to do with each other, as in a folder: none is left out,
-            and the tracker forgets each before the next.
         privacy: what is shown of plates.
         hasher: replaces texts; None: they stay.
     """
 
     def __init__(
         self, config: CameraConfig, feed: Feed, tracker: Tracker, delivery: Delivery, *,
-        apart: bool, privacy: PrivacyConfig, hasher: PlateHasher | None,
+        privacy: PrivacyConfig, hasher: PlateHasher | None,
     ) -> None:
         self.config = config
         self.feed = feed
@@ -55,10 +55,10 @@ class Camera:
         self.view: View | None = None
         self.done = False
         """Everything was processed and told."""
-        self._tracker, self._delivery, self._apart = tracker, delivery, apart
+        self._tracker, self._delivery = tracker, delivery
         self._privacy, self._hasher = privacy, hasher
-        self._clutter = None if apart else Clutter()
-        self._gate = MotionGate() if config.motion and not apart else None
+        self._clutter = Clutter()
+        self._gate = MotionGate() if config.motion else None
         self._covered = Covered() if privacy.redact else None
         self._quads: list[Quad] = []
         """Of everything that may be a plate in the latest frame that was looked at."""
@@ -101,8 +101,9 @@ class Camera:
         )
 
     def _process(self, desk: Desk, frame: Frame) -> None:
-        if self._gate is None or self._gate.passes(frame):
-            self._see(frame, desk.look(frame, self.config, self._clutter))
+        if frame.apart or self._gate is None or self._gate.passes(frame):
+            clutter = None if frame.apart else self._clutter
+            self._see(frame, desk.look(frame, self.config, clutter))
         else:
             self._rest(frame)
         self._count(frame)
@@ -116,7 +117,7 @@ class Camera:
         plates, texts = self._named(shown, self._tracker.texts(shown))
         self._show(frame, plates, texts, look.result.read, look.result.ms)
         self._tell(sightings)
-        if self._apart:
+        if frame.apart:
             self._tell(self._tracker.flush())
             self._tracker.forget()
             if self._covered is not None:

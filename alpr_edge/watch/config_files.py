@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from alpr_edge.errors import UsageError
+from alpr_edge.inputs import why_missing
 from alpr_edge.watch import secrets
 from alpr_edge.watch.config import Config
 from alpr_edge.watch.config_values import Mistake
@@ -56,8 +58,16 @@ def mistakes(config: Config) -> Iterator[Mistake]:
                 continue
             if field.name in SECRETS:
                 yield from _secret(path, at)
-            elif field.name in READ and not path.exists():
-                yield Mistake(key=at, message=f"got {str(path)!r}, which does not exist")
+            elif field.name in READ:
+                yield from _missing(path, at)
+
+
+def _missing(path: Path, key: Key) -> Iterator[Mistake]:
+    file = secrets.located(path) if key[-1] == "ca_file" else path  # lies with them
+    if not os.path.exists(file):
+        yield Mistake(key=key, message=(
+            f"got {str(path)!r}: {why_missing(file)}; name what is there and this user may read"
+        ))
 
 
 def _secret(path: Path, key: Key) -> Iterator[Mistake]:
@@ -66,6 +76,8 @@ def _secret(path: Path, key: Key) -> Iterator[Mistake]:
     except UsageError as error:
         yield Mistake(key=key, message=str(error))
         return
+    if key[-1] == "token_file" and (problem := secrets.no_header(secret, path)):
+        yield Mistake(key=key, message=problem)
     if key[-1] in KEYS and (problem := secrets.weakness(secret, path)):
         chosen_elsewhere = key[0] == "webhooks"  # by the receiver
         yield Mistake(key=key, warning=chosen_elsewhere, message=problem)

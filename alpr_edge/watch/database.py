@@ -70,6 +70,7 @@ class Database:
 
         Raises:
             OutputError: it cannot be written (full disk, broken disk, closed).
+            DataError: it is damaged.
         """
         with self._lock, self._errors(doing):
             self._connection.execute("BEGIN IMMEDIATE")
@@ -81,7 +82,7 @@ class Database:
                     self._connection.execute("ROLLBACK")
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a query; raises OutputError as :meth:`transaction` does."""
+        """The rows of a query; raises as :meth:`transaction` does."""
         with self._lock, self._errors(f"read {self._path}"):
             return self._connection.execute(sql, values).fetchall()
 

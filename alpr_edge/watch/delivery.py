@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from alpr_edge.errors import OutputError
+from alpr_edge.errors import DataError, OutputError
 from alpr_edge.watch.metrics import Metrics
 from alpr_edge.watch.store import Store
 from alpr_edge.watch.types import CameraStatus, Event, Media, Output, View
@@ -74,7 +74,8 @@ class Delivery:
         store: gets every event before them; None: there is none.
         targets: receivers that the store keeps each event for.
         metrics: failures and dropped views are counted in it.
-        tick: called twice a second from this thread; its OutputErrors count as the store's.
+        tick: called twice a second from this thread; its OutputErrors and DataErrors count as the
+            store's.
         failed: called when an output raises what is no OutputError; :attr:`failure` has it.
     """
 
@@ -177,7 +178,7 @@ class Delivery:
         self._save()
         try:
             self._tick()
-        except OutputError as error:
+        except (OutputError, DataError) as error:
             self._trouble(STORE, "tick", error)
         else:
             self._well(STORE, "tick")
@@ -204,7 +205,7 @@ class Delivery:
             event, media = self._unsaved[0]
             try:
                 self._store.add(event, media, self._targets)
-            except OutputError as error:
+            except (OutputError, DataError) as error:
                 self._trouble(STORE, "event", error)
                 break
             self._unsaved.popleft()
@@ -227,7 +228,7 @@ class Delivery:
             else:
                 self._well(name, what)
 
-    def _trouble(self, name: str, what: str, error: OutputError) -> None:
+    def _trouble(self, name: str, what: str, error: OutputError | DataError) -> None:
         """Count every failure of an output; say it once, until it works again."""
         self._metrics.failures[name] = self._metrics.failures.get(name, 0) + 1
         if (name, what) not in self._troubles:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import cast
 
 from alpr_edge.detector import StagedDetector
@@ -49,6 +48,7 @@ class Desk:
         if known is None or known[0] is not camera:
             known = self._cameras[camera.name] = camera, *self._for(camera)
         _, alpr, detector = known
+        alpr.reread = alpr.turned = frame.apart  # of others the next frame shows it again
         detector.small = frame.small.image if frame.small else None
         detector.time, detector.clutter = frame.time, clutter
         result = alpr.run(frame.image)
@@ -60,10 +60,9 @@ class Desk:
 
     def _for(self, camera: CameraConfig) -> tuple[ALPR, CameraDetector]:
         detector = CameraDetector(cast(StagedDetector, self._alpr.detector), camera)
-        single = os.path.isdir(camera.source)  # of other sources the next frame shows it again
         alpr = ALPR(
             detector=detector, reader=self._alpr.reader, min_confidence=0.0,
-            min_detection=self._alpr.min_detection, reread=single, turned=single,
+            min_detection=self._alpr.min_detection,
         )
         return alpr, detector
 

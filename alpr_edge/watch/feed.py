@@ -102,6 +102,11 @@ class Feed:
                 )
         return status
 
+    @property
+    def deserves_another_try(self) -> bool:
+        """Whether it failed for good, and a new one would give no frame a second time."""
+        return self.status.state is State.FAILED and (self.live or not self.status.frames)
+
     def stop(self) -> None:
         """Ask for the end; returns at once. Frames that nobody took are given up."""
         self._stop.set()

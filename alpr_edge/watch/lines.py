@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ CSV_COLUMNS = (
 
 class _Lines:
     """A file, or stdout, that grows line by line; what is in it stays. A last line that a crash
-    has torn is ended.
+    has torn is ended. A file that was moved or removed is made anew.
 
     Raises:
         OutputError: it cannot be opened.
@@ -32,11 +33,30 @@ class _Lines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._file = self._open()
+
+    def _open(self) -> int:
         try:
-            self._torn = b"\n" if _is_torn(path) else b""
-            self._file = _open(path)
+            self._torn = b"\n" if _is_torn(self._path) else b""
+            return _open(self._path)
         except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+            raise OutputError(f"{self._path} cannot be written: {error.strerror}") from error
+
+    def _follow(self) -> bool:
+        """Open what is at the path now; whether that is another file than before, or was emptied.
+
+        Raises:
+            OutputError: it cannot be opened.
+        """
+        if self._path == STDOUT:
+            return False
+        if not _is_at(self._path, self._file):
+            before, self._file = self._file, self._open()
+            os.close(before)
+            return True
+        if emptied := _is_empty(self._file):
+            self._torn = b""
+        return emptied
 
     def write(self, line: str) -> None:
         """Append ``line``, its end included. One that a full disk has torn is completed first.
@@ -79,11 +99,12 @@ class EventLines(_Lines):
 
     def event(self, event: Event, media: Media) -> None:
         """Write one line."""
+        self._follow()
         self.write(json.dumps(event_json(event), ensure_ascii=False) + "\n")
 
 
 class EventTable(_Lines):
-    """One row an event, under :data:`CSV_COLUMNS`; a new file begins with their names. One that
+    """One row an event, under :data:`CSV_COLUMNS`; an empty file begins with their names. One that
     has only some of them keeps to those.
 
     Raises:
@@ -93,18 +114,28 @@ class EventTable(_Lines):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        new = path == STDOUT or path.stat().st_size == 0
         try:
-            columns = CSV_COLUMNS if new else _columns(path)
-        except UsageError:
+            self._begin()
+        except BaseException:
             self.close()
             raise
+
+    def _begin(self) -> None:
+        self._rows: csv.DictWriter[str] | None = None  # until the file's columns are known
+        new = self._path == STDOUT or os.fstat(self._file).st_size == 0
+        columns = CSV_COLUMNS if new else _columns(self._path)
         self._rows = csv.DictWriter(self, columns, lineterminator="\n", extrasaction="ignore")
         if new:
             self._rows.writeheader()
 
     def event(self, event: Event, media: Media) -> None:
         """Write one row."""
+        if self._follow() or self._rows is None:
+            try:
+                self._begin()
+            except UsageError as error:  # not at the start: the watch goes on
+                raise OutputError(str(error)) from error
+        assert self._rows is not None
         self._rows.writerow(_cells(event_json(event)))
 
 
@@ -113,9 +144,13 @@ def _columns(path: Path) -> Sequence[str]:
 
     Raises:
         UsageError: one of them is not ours.
+        OutputError: they cannot be read.
     """
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        columns = file.readline().rstrip("\n").split(",")
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            columns = file.readline().rstrip("\n").split(",")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be read: {error.strerror}") from error
     if foreign := [column for column in columns if column not in CSV_COLUMNS]:
         raise UsageError(
             f"{path} is no table of events: its first line has {foreign[0]!r}; name another file"
@@ -129,6 +164,20 @@ def _cells(record: Record) -> Record:
         "text": record["text"], "known": known["text"], "final": json.dumps(record["final"]),
     }
     return {column: values[column] for column in CSV_COLUMNS}
+
+
+def _is_at(path: Path, file: int) -> bool:
+    """Whether an open file is what is at ``path``."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file))
+    except OSError:
+        return False
+
+
+def _is_empty(file: int) -> bool:
+    """Whether nothing is in an open file; of a pipe or a device nobody knows."""
+    status = os.fstat(file)
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0
 
 
 def _is_torn(path: Path) -> bool:

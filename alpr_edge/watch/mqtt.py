@@ -22,7 +22,7 @@ from alpr_edge.watch.extras import require
 from alpr_edge.watch.homeassistant import BIRTH, birth_topic, discovery
 from alpr_edge.watch.mqtt_topics import OFFLINE, ONLINE, CameraTopics, status_topic
 from alpr_edge.watch.outbox import DeliveryError
-from alpr_edge.watch.secrets import read_secret
+from alpr_edge.watch.secrets import located, read_secret
 from alpr_edge.watch.types import CameraStatus, Event, Media, State, View
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def _client(config: MqttConfig) -> Client:
         client.username_pw_set(config.username, password)
     if config.tls:
         try:
-            client.tls_set(ca_certs=str(config.ca_file) if config.ca_file else None)
+            client.tls_set(ca_certs=str(located(config.ca_file)) if config.ca_file else None)
         except OSError as error:
             raise UsageError(f"{config.ca_file} is no certificate in PEM form ({error}); set "
                              "[mqtt] ca_file to the broker's authority's") from error

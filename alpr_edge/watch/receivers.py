@@ -76,6 +76,7 @@ class Receivers:
 
         Raises:
             OutputError: the store cannot be written.
+            DataError: its file is damaged.
         """
         now = time.monotonic()
         if self.store is not None and now - self._pruned >= PRUNE_SECONDS:

@@ -25,7 +25,7 @@ MIN_KEY = 16
 
 
 def read_secret(path: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """The secret in a file, without the end of its line; the message never has any of it.
+    """The secret in a file, without white space around it; the message never has any of it.
 
     Raises:
         UsageError: the file is missing, unreadable, empty, too large or no text.
@@ -34,7 +34,7 @@ def read_secret(path: Path, environment: Mapping[str, str] = os.environ) -> str:
     try:
         with file.open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
-        secret = content.decode("utf-8").strip("\r\n")
+        secret = content.decode("utf-8").strip()
     except OSError as error:
         raise UsageError(
             f"secret {file}: {error.strerror}; write it there, readable by this user alone"
@@ -61,6 +61,28 @@ def read_key(path: Path) -> str:
     return key
 
 
+def read_token(path: Path) -> str:
+    """The token in a file, as the header ``Authorization`` has it.
+
+    Raises:
+        UsageError: see :func:`read_secret`, or no header can have it.
+    """
+    token = read_secret(path)
+    if problem := no_header(token, path):
+        raise UsageError(problem)
+    return token
+
+
+def no_header(token: str, path: Path) -> str | None:
+    """What is wrong with a token that no header can have."""
+    if token.isascii() and token.isprintable():
+        return None
+    return (
+        f"the token in {path} has characters that no header can have; printable ASCII is allowed, "
+        "for example of 'openssl rand -hex 32'"
+    )
+
+
 def weakness(key: str, path: Path) -> str | None:
     """What is wrong with a key or token that is too short."""
     if len(key) >= MIN_KEY:
@@ -72,7 +94,8 @@ def weakness(key: str, path: Path) -> str | None:
 
 
 def located(path: Path, environment: Mapping[str, str] = os.environ) -> Path:
-    """The file that a secret is read from: systemd's copy where there is one."""
+    """The file that a secret, or what lies with the secrets, is read from: systemd's copy where
+    there is one."""
     folder = environment.get(CREDENTIALS)
     names = (f"{path.absolute().parent.name}_{path.name}", path.name)
     copies = [Path(folder, name) for name in names] if folder else []

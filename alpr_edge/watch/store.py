@@ -132,6 +132,7 @@ class Store:
 
         Raises:
             OutputError: it cannot be written; nothing has changed.
+            DataError: the file is damaged; nothing has changed.
         """
         with self._database.transaction(f"store event {event.id}") as sql:
             if _is_known(sql, event):
@@ -219,6 +220,7 @@ class Store:
 
         Raises:
             OutputError: rows cannot be written; files are removed even so.
+            DataError: the file is damaged.
         """
         age = self._age.now()
         events_end = age - self._config.keep_events_days * DAY

@@ -67,6 +67,7 @@ class Tracker:
         self._certain = min_confidence
         own = tracking.min_confidence
         self._least = min_confidence if own is None else own
+        self._min_reads = tracking.min_reads
         self._arrived = time.monotonic()
         self.forget()
 
@@ -81,6 +82,7 @@ class Tracker:
         """Go on with the plates of the next frame, the uncertain ones too; returns what is to be
         announced. A clock that jumped closes all tracks."""
         told = self._advance(frame)
+        self._min_reads = 1 if frame.apart else self._tracking.min_reads  # one look is all there is
         pairs = associate(self._tracks, plates, self._now, self._certain)
         for track, plate in pairs:
             track.see(self._now, plate)
@@ -149,7 +151,7 @@ class Tracker:
     def _decision(self, track: Track) -> Decision | None:
         """What a track's reads come to; None where too few agree or they are too uncertain."""
         vote = track.ballot.vote()
-        if vote is None or vote.agreeing < self._tracking.min_reads:
+        if vote is None or vote.agreeing < self._min_reads:
             return None
         text, certain, correction = grammar.corrected(vote, self._grammars)
         gain = math.prod(certain) / max(math.prod(vote.char_confidences), 1e-12)

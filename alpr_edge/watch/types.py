@@ -44,6 +44,11 @@ class Frame:
         """The picture's (H, W, 3) uint8 BGR; the first call may take some milliseconds."""
         return self.picture.image
 
+    @property
+    def apart(self) -> bool:
+        """Whether it has nothing to do with the frame before it, as a folder's pictures."""
+        return self.file is not None
+
 
 class Access(enum.StrEnum):
     """What the list of known plates says of a plate."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -173,7 +172,8 @@ class Watch:
 
     def reload(self, config: Config) -> None:
         """Take over what can be taken over while it runs: only cameras that changed restart, and
-        their sources go on where they are, unless it is the source that changed.
+        their sources go on where they are, unless it is the source that changed. One that failed
+        before its first frame is tried again.
 
         Raises:
             UsageError: a file that it names is wrong; the cameras run as before.
@@ -192,6 +192,7 @@ class Watch:
         same = {
             name for name, camera in self._cameras.items()
             if wanted.get(name) == camera.config and not all_change
+            and not camera.feed.deserves_another_try
         }
         made = [self._made(one, config) for one in config.cameras if one.name not in same]
         feeds = {camera.feed for camera in made}
@@ -245,22 +246,21 @@ class Watch:
     def _made(self, settings: CameraConfig, config: Config) -> Camera:
         """A camera that does not run yet."""
         assert self._delivery is not None
-        tracking, key = config.tracking, config.privacy.hash_key_file
-        apart = os.path.isdir(settings.source)
-        if apart:  # one look at each vehicle is all there is
-            tracking = dataclasses.replace(tracking, min_reads=1)
-        tracker = Tracker(settings.name, tracking, config.plates, self._min_confidence)
+        key = config.privacy.hash_key_file
+        tracker = Tracker(settings.name, config.tracking, config.plates, self._min_confidence)
         return Camera(
-            settings, self._feed(settings), tracker, self._delivery, apart=apart,
-            privacy=config.privacy, hasher=PlateHasher.from_file(key) if key else None,
+            settings, self._feed(settings), tracker, self._delivery, privacy=config.privacy,
+            hasher=PlateHasher.from_file(key) if key else None,
         )
 
     def _feed(self, settings: CameraConfig) -> Feed:
-        """The feed of the camera that is there by that name, if it gives the same frames."""
+        """The feed of the camera that is there by that name, if it gives the same frames and need
+        not be tried again."""
         before = self._cameras.get(settings.name)
-        if before is not None and has_same_frames(before.config, settings):
-            return before.feed
-        return Feed(settings, self._wake)
+        if before is None or before.feed.deserves_another_try:
+            return Feed(settings, self._wake)
+        same = has_same_frames(before.config, settings)
+        return before.feed if same else Feed(settings, self._wake)
 
     def _add(self, camera: Camera) -> None:
         assert self._hub is not None

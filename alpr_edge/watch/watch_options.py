@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from alpr_edge.errors import UsageError
 from alpr_edge.inputs import why_missing
@@ -95,7 +94,11 @@ def name_of(source: str) -> str:
     """A camera's name made of its source: a file's or folder's name, a URL's host, ``webcam0``."""
     if source.isdecimal():
         return f"webcam{source}"
-    stem = urlsplit(source).hostname if "://" in source else Path(source).stem
+    if "://" in source:
+        url = config_rules.split_url(source)
+        stem = url.hostname if url else None
+    else:
+        stem = Path(source).stem
     letters = re.sub(r"[^A-Za-z0-9_-]+", "-", stem or "").strip("-_")
     return letters[:60] or "camera"
 

@@ -30,7 +30,8 @@ from alpr_edge.watch.config import WebhookConfig
 from alpr_edge.watch.event_json import event_json
 from alpr_edge.watch.extras import require
 from alpr_edge.watch.outbox import DeliveryError
-from alpr_edge.watch.secrets import read_secret
+from alpr_edge.watch.secrets import read_token
+from alpr_edge.watch.sources import shown
 from alpr_edge.watch.types import Event, Media
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Webhook:
         self._config = config
         self._library = require("httpx", "watch")
         self._url = self._checked_url()
-        self._shown = str(self._url.copy_with(query=None))  # a query may have a secret
+        self._shown = shown(str(self._url))
         self._client: httpx.Client = self._library.Client(
             headers={"User-Agent": f"alpr-edge/{__version__}", "Accept-Encoding": "identity"}
             | _authorization(config.token_file),
@@ -87,20 +88,24 @@ class Webhook:
             ) as answer:
                 self._check(answer)
         except (self._library.HTTPError, UnicodeError) as error:  # a name that no host can have
-            raise DeliveryError(f"{self._shown} does not answer ({type(error).__name__}: "
-                                f"{error}); check the URL and the network") from error
+            reason = type(error).__name__
+            if not isinstance(error, self._library.LocalProtocolError):  # it has the token's header
+                reason += f": {error}"
+            raise DeliveryError(f"{self._shown} does not answer ({reason}); check the URL and the "
+                                "network") from error
 
     def _check(self, answer: httpx.Response) -> None:
         if answer.is_success:
             return
+        problem = f"{self._shown} answers {answer.status_code}"
+        if answer.is_redirect:  # its text mostly has the address, with the query, once more
+            to = f" to {shown(str(answer.next_request.url))}" if answer.next_request else ""
+            raise DeliveryError(f"{problem}{to}; redirects are not followed: set url to the "
+                                "address itself", permanent=True)
         said = next(answer.iter_raw(_MAX_ANSWER), b"").decode(errors="replace")
         said = " ".join(said.split())
-        problem = f"{self._shown} answers {answer.status_code}{said and f': {said}'}"
-        if answer.is_redirect:
-            raise DeliveryError(f"{problem} to {answer.headers.get('Location')}; redirects are not "
-                                "followed: set url to the address itself", permanent=True)
         permanent = answer.is_client_error and answer.status_code not in _AGAIN
-        raise DeliveryError(problem, permanent=permanent,
+        raise DeliveryError(f"{problem}{said and f': {said}'}", permanent=permanent,
                             retry_after=_seconds(answer.headers.get("Retry-After", "")))
 
     def close(self) -> None:
@@ -111,11 +116,7 @@ class Webhook:
 def _authorization(token_file: Path | None) -> dict[str, str]:
     if token_file is None:
         return {}
-    token = read_secret(token_file)
-    if not (token.isascii() and token.isprintable()):
-        raise UsageError(f"the token in {token_file} has characters that no header can have; "
-                         "printable ASCII is allowed")
-    return {"Authorization": f"Bearer {token}"}
+    return {"Authorization": f"Bearer {read_token(token_file)}"}
 
 
 def _parts(event: Event, media: Media) -> dict[str, tuple[str | None, bytes, str]]:

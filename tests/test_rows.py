@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import itertools
 
 import cv2
@@ -10,7 +9,6 @@ import pytest
 from alpr_edge.alphabet import PAD, decode
 from alpr_edge.geometry import as_quad, box_quad, perspective, rectify, sides
 from alpr_edge.rows import NARROW, SHORT, alone, row_gap, text_band, written
-from training.reader import data
 from training.reader.data import PlateItem, PlateStream, ReaderDataConfig
 from training.reader.model import IGNORE
 
@@ -148,7 +146,7 @@ def test_the_sides_of_a_plate_by_hand():
 
 def test_training_shows_rows_of_plates_alone_whose_rows_are_known() -> None:
     quads = (np.array(box_quad((0, 0, 300, 200)), np.float32),)
-    config = ReaderDataConfig(rendered=0, apart=1.0, band=0.0, strength=0.1, shear=0)
+    config = ReaderDataConfig(rendered=0, apart=1.0, strength=0.1, shear=0)
     for rows, upper in ((0, 0), (1, 0), (1, 2)):
         item = PlateItem(image=two_rows(), quads=quads, text="AB123", rows=rows, upper=upper,
                          dataset="x")
@@ -158,27 +156,3 @@ def test_training_shows_rows_of_plates_alone_whose_rows_are_known() -> None:
             assert told == {("AB", IGNORE, 2), ("123", IGNORE, 3)}
         else:
             assert {(text, rows) for text, rows, _ in told} == {("AB123", rows)}
-
-
-def test_training_shows_some_plates_of_one_row_without_what_is_round_their_text() -> None:
-    quads = (np.array(box_quad((0, 0, 300, 200)), np.float32),)
-    item = PlateItem(image=two_rows(), quads=quads, text="AB", rows=0, dataset="x")
-    config = ReaderDataConfig(rendered=0, band=1.0, strength=0.1, shear=0)
-    for _, text, rows in itertools.islice(PlateStream([item], None, config, 0), 8):
-        assert (decode(text[text != PAD]), rows) == ("AB", IGNORE)
-    untold = dataclasses.replace(item, text="")  # nothing to read has no row
-    (shown, _, rows), = itertools.islice(PlateStream([untold], None, config, 0), 1)
-    assert (shown.shape, rows) == ((48, 192, 3), 0)
-
-
-def test_training_blurs_a_row_alone_as_far_as_its_plate_is_away(monkeypatch) -> None:
-    image, quad = two_rows(), np.array(box_quad((0, 0, 300, 200)), np.float32)
-    config = ReaderDataConfig(strength=0.0, shear=0.0)
-    monkeypatch.setattr(data, "_SHARPER", 0.0)
-    edges = []
-    for width in (300.0, 60.0):
-        monkeypatch.setattr(data, "FAR", (width, width))
-        shown = data.row_alone(image, quad, np.random.default_rng(1), config, 1, 2)
-        assert strokes(shown) == 3
-        edges.append(np.abs(np.diff(shown[24, :, 0].astype(int))).max())
-    assert edges[1] < 0.6 * edges[0]

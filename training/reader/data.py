@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
@@ -27,11 +26,9 @@ from alpr_edge.geometry import (
     project,
     quad_box,
     rectify,
-    sides,
 )
 from alpr_edge.images import load_image
-from alpr_edge.rereading import sharper
-from alpr_edge.rows import halves, row_corners, row_gap, text_band
+from alpr_edge.rows import halves, row_corners, row_gap
 from alpr_edge.types import Floats, Image, Quad
 from training.augment import PLATE_RECIPE, augment
 from training.frame_texts import listed_plates
@@ -48,10 +45,6 @@ CUT = 0.07, 0.15
 _TRIES = 8
 _GAP = 0.015
 """Spread of where two rows are taken apart, in shares of the plate's height."""
-FAR = 90.0, 300.0
-"""Smallest and largest width of a plate of which a row is shown alone, as the camera saw it."""
-_SHARPER = 0.3
-"""Share of the rows alone that are made sharper, as the second look at an uncertain plate does."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,12 +56,8 @@ class ReaderDataConfig:
     strength: float = 1.0
     shear: float = 0.25
     """Spread of how far leaning plates lean, in parts of their height; 3 of 10 do."""
-    apart: float = 0.75
+    apart: float = 0.5
     """Share of the plates of two rows that can be taken apart of which one row is shown alone."""
-    upper: float = 0.67
-    """Share of the upper ones among these rows: they are smaller."""
-    band: float = 0.15
-    """Share of the plates of one row that are shown without what is above and below the text."""
     balance: float = 0.5
     """A set of n plates is drawn in proportion to n ** balance."""
     memory: int = MEMORY
@@ -280,49 +269,25 @@ def uncut(quad: Floats, rng: np.random.Generator, strength: float, shear: float 
 
 def augmented(
     image: Image, quad: Floats, rng: np.random.Generator, config: ReaderDataConfig,
-    unworn: Image | None = None, glyphs: Floats | None = None,
+    row: int | None = None, unworn: Image | None = None, glyphs: Floats | None = None,
 ) -> Image:
     """The plate at ``quad`` as training shows it: (48, 192, 3) uint8, its text still to be seen, as
     far as the picture ``image`` shows it, or ``unworn``, the same with a plate that nothing aged.
+    ``row``: the upper (0) or the lower (1) one of its two rows alone (:mod:`alpr_edge.rows`).
     ``glyphs`` (N, 4): the boxes of the characters that are shown, in the picture, if known."""
     outline = as_quad(uncut(quad, rng, config.strength, config.shear))
     plate = rectify(image, outline)
-    truth = plate if unworn is None else rectify(unworn, outline)
+    if row is not None:
+        gap = row_gap(plate) + rng.normal(0, _GAP * config.strength)
+        outline = row_corners(outline, plate, halves(gap))[row]
+        plate = rectify(image, outline)
+    truth = rectify(image if unworn is None else unworn, outline)
     places = None if glyphs is None else shares(glyphs, outline)
     for _ in range(_TRIES):
         seen = augment(plate, rng, PLATE_RECIPE, config.strength)
         if kept(truth, seen, places) >= LEAST:
             return seen
     return plate
-
-
-def row_alone(
-    image: Image, quad: Floats, rng: np.random.Generator, config: ReaderDataConfig,
-    row: int, rows: int, unworn: Image | None = None, glyphs: Floats | None = None,
-) -> Image:
-    """Like :func:`augmented`, but of the plate's ``rows`` the upper (0) or the lower one (1), or
-    its single one (0), alone (:mod:`alpr_edge.rows`). All that blurs it happens to the whole plate
-    as far away as a camera sees it, and the row is cut out after it: a far one's blur is as much
-    larger as the row is."""
-    outline = as_quad(uncut(quad, rng, config.strength, config.shear))
-    whole = rectify(image if unworn is None else unworn, outline)
-    places = None if glyphs is None else shares(glyphs, outline)
-    width, _ = sides(outline)
-    scale = min(1.0, float(np.exp(rng.uniform(*np.log(FAR)))) / max(width, 1.0))
-    far = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    ratio = np.array(far.shape[1::-1]) / image.shape[1::-1]
-    outline = as_quad(np.array(outline) * ratio)
-    for _ in range(_TRIES):
-        seen = augment(far, rng, PLATE_RECIPE, config.strength)
-        plate = rectify(seen, outline)
-        if kept(whole, plate, places) >= LEAST:
-            break
-    else:
-        seen, plate = far, rectify(far, outline)
-    off = rng.normal(0, _GAP * config.strength)
-    bands = halves(row_gap(plate) + off) if rows == 2 else [text_band(plate)]
-    shown = rectify(seen, row_corners(outline, plate, bands)[row])
-    return sharper(shown) if rng.random() < _SHARPER else shown
 
 
 def shares(boxes: Floats, outline: Quad) -> Floats:
@@ -358,11 +323,9 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
                 name = names[rng.choice(len(names), p=self.weights)]
                 item = self.items[self.by_set[name][rng.integers(len(self.by_set[name]))]]
             if item.upper and rng.random() < self.config.apart:
-                row = int(rng.random() >= self.config.upper)
+                row = int(rng.integers(2))
                 text = item.text[item.upper :] if row else item.text[: item.upper]
                 yield self.make(item, rng, row), encode(text), IGNORE
-            elif item.text and item.rows == 0 and rng.random() < self.config.band:
-                yield self.make(item, rng, 0), encode(item.text), IGNORE
             else:
                 text = encode(item.text) if item.text else np.full(SLOTS, PAD)
                 yield self.make(item, rng), text, item.rows
@@ -386,12 +349,9 @@ class PlateStream(IterableDataset[tuple[Image, np.ndarray, int]]):
         """Rectify with the corners of one of the plate's quads, jittered, and augment; one ``row``
         alone where it is given."""
         quad, glyphs = item.quads[rng.integers(len(item.quads))], item.glyphs
-        if row is None:
-            return augmented(item.image, quad, rng, self.config, item.unworn, glyphs)
-        if item.upper and glyphs is not None:
+        if glyphs is not None and row is not None:
             glyphs = glyphs[item.upper :] if row else glyphs[: item.upper]
-        rows = 2 if item.upper else 1
-        return row_alone(item.image, quad, rng, self.config, row, rows, item.unworn, glyphs)
+        return augmented(item.image, quad, rng, self.config, row, item.unworn, glyphs)
 
 
 def collate(rows: list[tuple[Image, np.ndarray, int]]) -> dict[str, torch.Tensor]:
